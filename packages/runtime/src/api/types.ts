@@ -1,0 +1,182 @@
+import type { ModelSpec } from '../model/spec.ts';
+
+/** Where a model comes from. A string is a URL (in Node also a path); split models by their first file. */
+export type ModelSource = string | URL | File | Blob;
+
+export interface LoadOptions {
+  /** Positions of each session's KV cache; default: the model's own, at most 4,096. */
+  readonly contextLength?: number;
+  /** Where shards are kept between visits: IndexedDB (default in browsers) or nowhere. */
+  readonly store?: 'indexeddb' | 'none';
+  /** Force the bare f32 kernels even where the adapter has faster ones. Default false. */
+  readonly bareKernels?: boolean;
+  /** Upper bound for one GPU binding in bytes, below the adapter's own limit (for tests of small adapters). */
+  readonly maxBindingBytes?: number;
+  /** Longest prefill chunk in tokens; default 512. */
+  readonly prefillChunk?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (event: ProgressEvent) => void;
+  readonly onWarning?: (warning: Warning) => void;
+}
+
+/** What loading is doing. `header`: reading the GGUF header. `fetch`: shards from the source. `store`: shards from the store. `upload`: to the GPU. */
+export interface ProgressEvent {
+  readonly phase: 'header' | 'compile' | 'fetch' | 'upload' | 'ready';
+  readonly bytes: number;
+  readonly bytesTotal: number;
+  readonly shards: number;
+  readonly shardsTotal: number;
+  /** Of `bytes`, how many came from the store instead of the source. */
+  readonly bytesFromStore: number;
+}
+
+/** Something a person should know that stops nothing, e.g. a server without Range, a full disk. */
+export interface Warning {
+  readonly code: 'no-range' | 'quota-exceeded' | 'no-store' | 'slow-adapter' | 'unknown-tokenizer' | 'other';
+  readonly message: string;
+}
+
+export interface AdapterSummary {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  readonly features: readonly string[];
+  readonly maxBufferSize: number;
+  readonly maxStorageBufferBindingSize: number;
+}
+
+export interface ModelInfo {
+  readonly modelId: string;
+  readonly spec: ModelSpec;
+  readonly contextLength: number;
+  readonly parameterCount: number;
+  readonly fileBytes: number;
+  readonly chatTemplate: string | undefined;
+  readonly bosToken: string | undefined;
+  readonly eosToken: string | undefined;
+  readonly eosIds: readonly number[];
+  readonly adapter: AdapterSummary;
+}
+
+export interface SamplingOptions {
+  /** 0 = greedy (the default). */
+  readonly temperature?: number;
+  /** Keep the k most likely; 0 = all. */
+  readonly topK?: number;
+  /** Keep the smallest set with at least this probability; 1 = all. */
+  readonly topP?: number;
+  /** Drop tokens below this share of the most likely one's probability; 0 = none. */
+  readonly minP?: number;
+  /** Divides (or multiplies, where negative) the logits of tokens seen in the last 64 positions; 1 = off. */
+  readonly repeatPenalty?: number;
+  readonly seed?: number;
+}
+
+export interface GenerateRequest {
+  /** The whole input, BOS included where wanted. A common prefix with the session's past is reused. */
+  readonly promptIds: readonly number[];
+  /** Default: to the end of the context. */
+  readonly maxTokens?: number;
+  readonly sampling?: SamplingOptions;
+  /** Ids that end the answer (not emitted); default: the model's end-of-text ids. Empty: never stop. */
+  readonly stopIds?: readonly number[];
+  /** For each emitted token also its log-probability and the n likeliest alternatives. */
+  readonly topLogprobs?: number;
+}
+
+export interface TokenEvent {
+  readonly id: number;
+  /** Position of the token in the sequence. */
+  readonly position: number;
+  /** Expert ids chosen when this token was computed, [moeLayer][k], in `moeLayers` order; empty for dense models. */
+  readonly experts: readonly (readonly number[])[];
+  readonly logprob?: number;
+  readonly topLogprobs?: readonly { readonly id: number; readonly logprob: number }[];
+}
+
+export interface PrefillEvent {
+  readonly tokens: number;
+  readonly tokensTotal: number;
+}
+
+export interface GenerateHandlers {
+  readonly onToken?: (event: TokenEvent) => void;
+  readonly onPrefill?: (event: PrefillEvent) => void;
+}
+
+export type FinishReason = 'stop' | 'length' | 'aborted';
+
+export interface GenerateResult {
+  readonly ids: readonly number[];
+  readonly finishReason: FinishReason;
+  readonly stats: GenerateStats;
+}
+
+/** The JSON keys of `gatefold generate --json` are these, in snake case. */
+export interface GenerateStats {
+  readonly promptTokens: number;
+  /** Prompt tokens found in the session's KV cache. */
+  readonly reusedTokens: number;
+  readonly generatedTokens: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  readonly prefillTps: number;
+  readonly decodeTps: number;
+  readonly dispatchesPerToken: number;
+  readonly submitsPerToken: number;
+  readonly readbacksPerToken: number;
+  readonly bytesFetched: number;
+  readonly shardsFetched: number;
+  readonly shardsTotal: number;
+  readonly expertHits: number;
+  readonly expertMisses: number;
+  readonly gpuBytes: number;
+}
+
+/** What the model computed for a prompt, by the names of the fixtures' README, e.g. `layer.0`, `moe.1.ids`. */
+export type EvalTensors = Readonly<Record<string, EvalTensor>>;
+
+export interface EvalTensor {
+  readonly dtype: 'F32' | 'I32';
+  readonly shape: readonly number[];
+  readonly data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+}
+
+export interface EvalOptions {
+  /** Tokens a pass: the whole prompt by default, 7 for chunks of seven, 1 for the decode kernels. */
+  readonly chunk?: number;
+}
+
+/** A message of a chat, OpenAI-shaped. */
+export interface ChatMessage {
+  readonly role: string;
+  readonly content: string;
+}
+
+/**
+ * A loaded model as seen through the worker's port: plain data in and out. The worker implements it
+ * (`worker/service.ts`), the public `Model` wraps it, and in Node the same object is used without a worker.
+ */
+export interface ModelService {
+  info(): Promise<ModelInfo>;
+  tokenize(text: string, options?: { readonly special?: boolean; readonly bos?: boolean }): Promise<number[]>;
+  detokenize(ids: readonly number[], options?: { readonly special?: boolean }): Promise<string>;
+  /** Renders the model's chat template. */
+  applyChatTemplate(messages: readonly ChatMessage[], options?: { readonly addGenerationPrompt?: boolean }): Promise<string>;
+  createSession(): Promise<number>;
+  disposeSession(session: number): Promise<void>;
+  /** Runs to the end; `abort(session)` ends it within one token. */
+  generate(session: number, request: GenerateRequest, handlers: GenerateHandlers): Promise<GenerateResult>;
+  abort(session: number): Promise<void>;
+  evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors>;
+  memory(): Promise<MemoryUse>;
+  dispose(): Promise<void>;
+}
+
+export interface MemoryUse {
+  /** Bytes of all live GPU buffers of this model and its sessions. */
+  readonly gpuBytes: number;
+  readonly gpuBuffers: number;
+  readonly weightBytes: number;
+  readonly kvBytes: number;
+}

@@ -1,0 +1,149 @@
+/**
+ * What a model is, as one set of axes instead of one code path a family. A family file (`families/`) maps GGUF
+ * metadata to this; the engine reads nothing else. Tensors are found by their GGUF names (`blk.3.ffn_gate_exps.weight`).
+ */
+export interface ModelSpec {
+  /** GGUF `general.architecture`. */
+  readonly arch: string;
+  /** GGUF `general.name`, or the architecture where there is none. */
+  readonly name: string;
+  readonly vocabSize: number;
+  /** Width of the residual stream, d. */
+  readonly hiddenSize: number;
+  /** Positions that the model was trained for. */
+  readonly contextLength: number;
+  readonly embedding: EmbeddingSpec;
+  readonly layers: readonly LayerSpec[];
+  readonly finalNorm: NormSpec;
+  readonly output: OutputSpec;
+}
+
+export interface EmbeddingSpec {
+  /** Factor on the looked-up row (granite, gemma); 1 for most. */
+  readonly scale: number;
+  /** Learned position embeddings (`position_embd.weight`) are added. */
+  readonly learnedPositions: boolean;
+}
+
+export interface OutputSpec {
+  /** The output matrix: `output.weight`, or `token_embd.weight` where tied. */
+  readonly tensor: 'output.weight' | 'token_embd.weight';
+  /** Factor on the logits; 1 for most. */
+  readonly scale: number;
+  /** `c · tanh(logit / c)`; 0 = off. */
+  readonly softcap: number;
+}
+
+export interface NormSpec {
+  readonly kind: 'rms' | 'layer';
+  readonly eps: number;
+  readonly bias: boolean;
+}
+
+export interface LayerSpec {
+  readonly index: number;
+  readonly attentionNorm: NormSpec;
+  readonly attention: AttentionSpec;
+  readonly ffnNorm: NormSpec;
+  readonly ffn: DenseSpec | MoeSpec;
+  /** Norm on the attention's (resp. the FFN's) output before it joins the residual stream. */
+  readonly postAttentionNorm?: NormSpec;
+  readonly postFfnNorm?: NormSpec;
+  /** Factor on each sub-layer's output before it joins the residual stream; 1 for most. */
+  readonly residualScale: number;
+}
+
+/** Multi-head attention with grouped key/value heads. Other mixers (MLA, DeltaNet, short convolution) get kinds of their own. */
+export interface AttentionSpec {
+  readonly kind: 'gqa';
+  readonly heads: number;
+  readonly kvHeads: number;
+  /** Size of a query or key head. */
+  readonly headDim: number;
+  /** Size of a value head. */
+  readonly valueDim: number;
+  /** Norm on queries and keys before RoPE: over each head, or over the full width of all heads. */
+  readonly qkNorm: 'none' | 'per-head' | 'full';
+  readonly qkNormEps: number;
+  readonly qkvBias: boolean;
+  readonly outputBias: boolean;
+  /** Factor on q·k; usually 1/sqrt(headDim). */
+  readonly scale: number;
+  /** Positions that a token sees, itself included; 0 = all. */
+  readonly slidingWindow: number;
+  /** Learned per-head sink logits (`attn_sinks.weight`). */
+  readonly sinks: boolean;
+  readonly softcap: number;
+  readonly rope: RopeSpec | null;
+}
+
+export interface RopeSpec {
+  /** `norm`: rotates neighbours (2i, 2i+1); `neox`: rotates halves (i, i + dims/2). */
+  readonly kind: 'norm' | 'neox';
+  /** Rotated dimensions of each head, from its start. */
+  readonly dims: number;
+  readonly base: number;
+  /** Position scale: 1, or 1/factor for linear scaling. */
+  readonly frequencyScale: number;
+  readonly yarn: YarnSpec | null;
+  /** `rope_freqs.weight` divides the frequencies (Llama 3, proportional RoPE). */
+  readonly frequencyFactors: boolean;
+}
+
+/** YaRN (arXiv 2309.00071) with llama.cpp's parameter names. */
+export interface YarnSpec {
+  readonly factor: number;
+  readonly originalContext: number;
+  readonly extFactor: number;
+  readonly attnFactor: number;
+  readonly betaFast: number;
+  readonly betaSlow: number;
+}
+
+export type Activation = 'swiglu' | 'swiglu-clamped' | 'geglu' | 'gelu';
+
+export interface DenseSpec {
+  readonly kind: 'dense';
+  readonly width: number;
+  readonly activation: Activation;
+  readonly bias: boolean;
+}
+
+export interface MoeSpec {
+  readonly kind: 'moe';
+  /** Experts in this layer; layers may differ (PR-MoE's pyramid). */
+  readonly experts: number;
+  /** Experts that a token uses, k. */
+  readonly topK: number;
+  /** Width of one expert. */
+  readonly width: number;
+  readonly activation: Activation;
+  readonly bias: boolean;
+  readonly router: RouterSpec;
+  readonly shared: SharedExpertSpec;
+}
+
+export interface RouterSpec {
+  readonly score: 'softmax' | 'sigmoid' | 'sqrt-softplus' | 'none';
+  /** Softmax over the chosen k logits only, after the choice. */
+  readonly softmaxAfterTopK: boolean;
+  readonly logitBias: boolean;
+  /** `exp_probs_b.bias` is added for the choice, not for the weight. */
+  readonly selectionBias: boolean;
+  /** Group-limited choice: experts lie in `count` groups of which `keep` are kept, by their best or their two best scores. */
+  readonly groups: { readonly count: number; readonly keep: number; readonly by: 'max' | 'top2-sum' } | null;
+  /** Weights divided by their sum (+ eps), or left as they are. */
+  readonly renormalise: { readonly eps: number } | null;
+  readonly scale: number;
+  readonly perExpertScale: boolean;
+  /** Where the combine weight multiplies: the expert's output, or its input (llama4). */
+  readonly weightOn: 'output' | 'input';
+}
+
+/** What runs beside the routed experts for every token. */
+export type SharedExpertSpec =
+  | { readonly kind: 'none' }
+  /** A shared expert of this width; `gated`: times sigmoid of a learned scalar (qwen2moe). */
+  | { readonly kind: 'shared'; readonly width: number; readonly gated: boolean }
+  /** Residual MoE (DeepSpeed-MoE): dense MLP and expert mixed by a learned 2-way softmax. */
+  | { readonly kind: 'residual'; readonly width: number };

@@ -1,0 +1,54 @@
+/** A byte range of one of the model's files. */
+export interface ShardRange {
+  /** Index into the model's files. */
+  readonly file: number;
+  readonly offset: number;
+  readonly length: number;
+  /** The tensor that the range belongs to. */
+  readonly tensor: string;
+  /** First row of the tensor that the range holds (a large tensor is cut at rows); 0 for whole tensors and experts. */
+  readonly firstRow: number;
+  /** Rows held: of the whole tensor, or of this expert's matrix. */
+  readonly rows: number;
+}
+
+/**
+ * The unit that is fetched, stored, verified and made resident: one expert of one layer (its gate, up and down
+ * together), or one piece of the trunk.
+ */
+export interface Shard {
+  /** Stable within a model, e.g. `layer.3.expert.17`, `layer.3.trunk`, `token_embd.weight.2`. */
+  readonly id: string;
+  readonly kind: 'trunk' | 'expert';
+  /** Layer index; undefined for trunk pieces outside the layers. */
+  readonly layer?: number;
+  /** Expert index within its layer. */
+  readonly expert?: number;
+  readonly ranges: readonly ShardRange[];
+  /** Sum of the ranges' lengths: the ranges' bytes one after the other are the shard's bytes. */
+  readonly byteLength: number;
+}
+
+/** All shards of a model. Expert shards: one for every (layer, expert). */
+export interface ShardPlan {
+  /** Identity of the model: stable over reloads, different for a different file. Key prefix in the store. */
+  readonly modelId: string;
+  readonly shards: readonly Shard[];
+}
+
+/** Where shards' verified bytes come from: store first, then the sources. Implemented by `shards/loader.ts`. */
+export interface ShardReader {
+  readonly plan: ShardPlan;
+  /** Verified bytes of a shard: its ranges one after the other. */
+  read(shard: Shard, options?: { signal?: AbortSignal }): Promise<Uint8Array<ArrayBuffer>>;
+  readonly stats: ShardStats;
+}
+
+export interface ShardStats {
+  /** Bytes that came over the network or from the source file, header included. */
+  bytesFetched: number;
+  /** Shards that came from the source; the others came from the store. */
+  shardsFetched: number;
+  bytesFromStore: number;
+  shardsFromStore: number;
+}

@@ -1,0 +1,132 @@
+import { link } from 'wesl';
+import { KernelArgumentError, ShaderCompilationError } from './errors.ts';
+import type { BatchSize, Step, Workgroups } from './step.ts';
+
+/** All kernel sources, keyed by path relative to `wgsl/`, e.g. `quant/q4_0.wesl`. */
+const sources: Record<string, string> = Object.fromEntries(
+  Object.entries(
+    import.meta.glob<string>('./wgsl/**/*.wesl', { query: '?raw', import: 'default', eager: true }),
+  ).map(([path, text]) => [path.replace('./wgsl/', ''), text]),
+);
+
+/** WESL `@if` conditions that pick a variant of a module. Conditions not named are false. */
+export type Conditions = Readonly<Record<string, boolean>>;
+
+export interface KernelRequest {
+  /** Stage name for profiles and errors. */
+  readonly label: string;
+  /** Module path below `wgsl/` without its ending, e.g. `rmsnorm`. Its entry point is `main`. */
+  readonly module: string;
+  readonly conditions?: Conditions;
+  /** Values of the module's `override` constants (shapes, epsilons). */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** `@group(0)` bindings by binding index; an absent index must not exist in the linked variant. */
+  readonly bindings: Readonly<Record<number, GPUBindingResource>>;
+  readonly workgroups: Workgroups | ((size: BatchSize) => Workgroups);
+  readonly indirect?: { readonly buffer: GPUBuffer; readonly offset: number };
+}
+
+/**
+ * Compiles kernels for one device and remembers modules and pipelines, so that layers of one shape share them.
+ * Owns no buffers.
+ */
+export class ShaderContext {
+  readonly #modules = new Map<string, Promise<GPUShaderModule>>();
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+
+  /**
+   * @param device the device that everything made here belongs to
+   * @param features variant switches true for this device: `F16` (shader-f16), `SUBGROUPS`. Passed as conditions to
+   *   every module. Turn one off to force the bare variant.
+   */
+  constructor(
+    readonly device: GPUDevice,
+    readonly features: Conditions = featureConditions(device),
+  ) {}
+
+  /** Makes a dispatch-ready step. Throws `ShaderCompilationError` where the adapter's compiler refuses the module. */
+  async step(request: KernelRequest): Promise<Step> {
+    const { label, workgroups, indirect } = request;
+    if (typeof workgroups !== 'function') checkWorkgroups(this.device, label, workgroups);
+    const pipeline = await this.#pipeline(request);
+    const entries = Object.entries(request.bindings).map(([binding, resource]) => ({ binding: Number(binding), resource }));
+    const bindGroup = this.device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
+    return { label, pipeline, bindGroup, workgroups, ...(indirect ? { indirect } : {}) };
+  }
+
+  #pipeline({ module, conditions = {}, constants = {} }: KernelRequest): Promise<GPUComputePipeline> {
+    const moduleKey = `${module}?${sortedKey(conditions)}`;
+    const key = `${moduleKey}#${sortedKey(constants)}`;
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      pipeline = this.#module(module, conditions, moduleKey).then((shader) =>
+        this.device.createComputePipelineAsync({
+          label: key,
+          layout: 'auto',
+          compute: { module: shader, entryPoint: 'main', constants },
+        }),
+      );
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  #module(module: string, conditions: Conditions, key: string): Promise<GPUShaderModule> {
+    let shader = this.#modules.get(key);
+    if (!shader) {
+      shader = this.#compile(module, conditions);
+      this.#modules.set(key, shader);
+    }
+    return shader;
+  }
+
+  async #compile(module: string, conditions: Conditions): Promise<GPUShaderModule> {
+    const code = await linkKernel(module, { ...this.features, ...conditions });
+    const shader = this.device.createShaderModule({ label: module, code });
+    const info = await shader.getCompilationInfo();
+    const errors = info.messages.filter((message) => message.type === 'error');
+    if (errors.length > 0) {
+      throw new ShaderCompilationError(
+        module,
+        errors.map((message) => `${message.lineNum}:${message.linePos} ${message.message}`),
+      );
+    }
+    return shader;
+  }
+}
+
+/** Resolves a module's imports and conditions into plain WGSL. */
+export async function linkKernel(module: string, conditions: Conditions = {}): Promise<string> {
+  const source = sources[`${module}.wesl`];
+  if (source === undefined) throw new KernelArgumentError(module, 'no such kernel module');
+  // Every condition must be known to the linker: those a module asks about and nobody named are false.
+  const known: Record<string, boolean> = {};
+  for (const text of Object.values(sources)) {
+    for (const match of text.matchAll(/@(?:el)?if\s*\(([^)]*)\)/g)) {
+      for (const name of (match[1] ?? '').match(/[A-Z][A-Z0-9_]*/g) ?? []) known[name] = false;
+    }
+  }
+  const linked = await link({ weslSrc: sources, rootModuleName: module, conditions: { ...known, ...conditions } });
+  return linked.dest;
+}
+
+/** What this device has, as conditions. */
+export function featureConditions(device: GPUDevice): Conditions {
+  return { F16: device.features.has('shader-f16'), SUBGROUPS: device.features.has('subgroups') };
+}
+
+/** More than `maxComputeWorkgroupsPerDimension` in a dimension is dropped silently by some drivers: refuse it here. */
+function checkWorkgroups(device: GPUDevice, label: string, counts: Workgroups): void {
+  const limit = device.limits.maxComputeWorkgroupsPerDimension;
+  if (counts.some((count) => count > limit || count < 0 || !Number.isInteger(count))) {
+    throw new KernelArgumentError(label, `${counts.join(' x ')} workgroups exceed the limit of ${limit} in a dimension`);
+  }
+}
+
+function sortedKey(record: Readonly<Record<string, boolean | number>>): string {
+  return Object.keys(record)
+    .sort()
+    .filter((key) => record[key] !== false)
+    .map((key) => `${key}=${record[key]}`)
+    .join(',');
+}
