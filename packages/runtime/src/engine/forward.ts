@@ -1,0 +1,62 @@
+import { sampler, samplerScratchBytes, type Step } from '@gatefold/shaders';
+import type { LayerSpec } from '../model/spec.ts';
+import { attentionSteps } from './attention.ts';
+import { embeddingSteps, lastLogitsSteps } from './head.ts';
+import { ffnSteps } from './ffn.ts';
+import type { PlanContext } from './plan-context.ts';
+import type { Stage, Tap } from './plan.ts';
+import type { SessionBuffers } from './session-buffers.ts';
+
+/** The dispatches of a session's forward pass, made once: embedding and layers, logits of the last token, sampling. */
+export interface ForwardPlan {
+  readonly prefill: readonly Stage[];
+  readonly decode: readonly Stage[];
+  readonly lastLogits: readonly Step[];
+  readonly sample: { readonly greedy: readonly Step[]; readonly sample: readonly Step[] };
+}
+
+/** Compiles what is not compiled yet; layers of one shape share pipelines. */
+export async function forwardPlan(plan: PlanContext, session: SessionBuffers): Promise<ForwardPlan> {
+  const [prefill, decode, lastLogits, greedy, sample] = await Promise.all([
+    trunkStages(plan, session, 'prefill'),
+    trunkStages(plan, session, 'decode'),
+    lastLogitsSteps(plan, session),
+    samplerSteps(plan, session, 'greedy'),
+    samplerSteps(plan, session, 'sample'),
+  ]);
+  return { prefill, decode, lastLogits, sample: { greedy, sample } };
+}
+
+/** Embedding, then attention and FFN of each layer, with the taps that `evaluate` reads. */
+async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'decode' | 'prefill'): Promise<readonly Stage[]> {
+  const residual = (name: string): Tap => ({
+    name,
+    dtype: 'F32',
+    buffer: plan.scratch.x,
+    offset: 0,
+    width: plan.spec.hiddenSize,
+  });
+  const layer = async (spec: LayerSpec): Promise<Stage> => {
+    const [attention, ffn] = await Promise.all([attentionSteps(plan, session, spec, mode), ffnSteps(plan, session, spec, mode)]);
+    return { steps: [...attention, ...ffn.steps], taps: [...ffn.taps, residual(`layer.${spec.index}`)] };
+  };
+  const embedding = embeddingSteps(plan, session).then((steps): Stage => ({ steps, taps: [residual('embed')] }));
+  return Promise.all([embedding, ...plan.spec.layers.map(layer)]);
+}
+
+function samplerSteps({ shaders, scratch, spec, samplerScratch }: PlanContext, session: SessionBuffers, mode: 'greedy' | 'sample'): Promise<readonly Step[]> {
+  return sampler(shaders, {
+    label: 'sample',
+    mode,
+    logits: { buffer: scratch.logits },
+    vocab: spec.vocabSize,
+    sampling: { buffer: session.sampling },
+    seen: { buffer: session.seen },
+    batch: { buffer: session.batch },
+    ids: { buffer: session.ids },
+    result: { buffer: session.result, size: 16 },
+    scratch: { buffer: samplerScratch },
+  });
+}
+
+export { samplerScratchBytes };

@@ -1,0 +1,131 @@
+import { ShaderContext } from '@gatefold/shaders';
+import type { EvalOptions, EvalTensors, LoadOptions, MemoryUse } from '../api/types.ts';
+import type { GgufModel } from '../model/gguf/types.ts';
+import type { ModelSpec } from '../model/spec.ts';
+import { Uploader } from '../residency/uploader.ts';
+import { uploadJobs } from '../residency/upload-jobs.ts';
+import { ModelWeights } from '../residency/weights.ts';
+import type { Shard } from '../shards/shard.ts';
+import { checkSpec } from './check-spec.ts';
+import { DeviceLostError, DisposedError, OutOfGpuMemoryError } from './errors.ts';
+import { evaluate } from './evaluate.ts';
+import { forwardPlan } from './forward.ts';
+import { GpuMemory } from './gpu-memory.ts';
+import { PlanContext } from './plan-context.ts';
+import { Session } from './session.ts';
+import { SessionBuffers } from './session-buffers.ts';
+
+/** Positions of a session's KV cache where the caller names none: enough for a chat, little enough for any GPU. */
+const DEFAULT_CONTEXT = 4096;
+const DEFAULT_CHUNK = 512;
+
+/** A model on one device: weights in their places, and the sessions that run on them. Knows nothing of text. */
+export class LoadedModel {
+  readonly #sessions = new Set<Session>();
+  readonly #uploader: Uploader;
+  readonly contextLength: number;
+  #context: PlanContext | undefined;
+  #lost: DeviceLostError | undefined;
+  #disposed = false;
+
+  private constructor(
+    readonly spec: ModelSpec,
+    readonly memory: GpuMemory,
+    readonly weights: ModelWeights,
+    readonly shaders: ShaderContext,
+    readonly options: LoadOptions,
+  ) {
+    this.contextLength = Math.min(options.contextLength ?? DEFAULT_CONTEXT, spec.contextLength);
+    this.#uploader = new Uploader(memory.device, shaders);
+    void memory.device.lost.then(({ reason, message }) => {
+      if (!this.#disposed) this.#lost = new DeviceLostError(message || reason);
+    });
+  }
+
+  /** Makes room for all weights; `upload` then fills it. Throws `LimitError`, `OutOfGpuMemoryError`, `UnsupportedSpecError`. */
+  static async allocate(device: GPUDevice, spec: ModelSpec, gguf: GgufModel, options: LoadOptions): Promise<LoadedModel> {
+    checkSpec(spec);
+    const memory = new GpuMemory(device);
+    device.pushErrorScope('out-of-memory');
+    let weights: ModelWeights;
+    try {
+      weights = new ModelWeights(spec, gguf, memory, options.maxBindingBytes);
+    } catch (error) {
+      memory.destroyAll();
+      void device.popErrorScope();
+      throw error;
+    }
+    const failure = await device.popErrorScope();
+    if (failure) {
+      const { bytes } = memory;
+      memory.destroyAll();
+      throw new OutOfGpuMemoryError(bytes, failure.message);
+    }
+    const shaders = options.bareKernels ? new ShaderContext(device, {}) : new ShaderContext(device);
+    return new LoadedModel(spec, memory, weights, shaders, options);
+  }
+
+  /** Puts a verified shard's bytes into its place. */
+  async upload(shard: Shard, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.#check();
+    await this.#uploader.upload(bytes, uploadJobs(this.weights, shard));
+  }
+
+  /** Call once all trunk shards are up. @param ropeFactors values of `rope_freqs.weight`, where the file has it */
+  async ready(ropeFactors?: Float32Array<ArrayBuffer>): Promise<void> {
+    const chunk = Math.min(this.options.prefillChunk ?? DEFAULT_CHUNK, this.contextLength);
+    this.#context = new PlanContext(this.shaders, this.memory, this.spec, this.weights, this.contextLength, chunk, ropeFactors);
+    await this.memory.device.queue.onSubmittedWorkDone();
+  }
+
+  async createSession(): Promise<Session> {
+    this.#check();
+    const context = this.#context;
+    if (!context) throw new DisposedError('model');
+    const buffers = new SessionBuffers(this.memory, this.spec, this.contextLength, context.chunk);
+    const session = new Session(context, buffers, await forwardPlan(context, buffers));
+    this.#sessions.add(session);
+    return session;
+  }
+
+  disposeSession(session: Session): void {
+    session.dispose();
+    this.#sessions.delete(session);
+  }
+
+  async evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors> {
+    const session = await this.createSession();
+    try {
+      session.checkPrompt(ids);
+      return await evaluate(session.context, session, ids, options);
+    } finally {
+      this.disposeSession(session);
+    }
+  }
+
+  memoryUse(): MemoryUse {
+    const sessions = [...this.#sessions];
+    const ringBytes = sessions.reduce((sum, session) => sum + session.ringBytes, 0);
+    return {
+      gpuBytes: this.memory.bytes + this.#uploader.bytes + ringBytes,
+      gpuBuffers: this.memory.buffers,
+      weightBytes: this.weights.bytes,
+      kvBytes: sessions.reduce((sum, session) => sum + session.buffers.kvBytes, 0),
+    };
+  }
+
+  /** Frees every GPU buffer. Sessions end with `DisposedError`. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const session of this.#sessions) session.dispose();
+    this.#sessions.clear();
+    this.#uploader.dispose();
+    this.memory.destroyAll();
+  }
+
+  #check(): void {
+    if (this.#disposed) throw new DisposedError('model');
+    if (this.#lost) throw this.#lost;
+  }
+}

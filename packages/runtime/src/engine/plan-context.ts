@@ -1,0 +1,60 @@
+import { attentionPartialBytes, ropeTable, type ShaderContext } from '@gatefold/shaders';
+import type { ModelSpec, RopeSpec } from '../model/spec.ts';
+import type { ModelWeights } from '../residency/weights.ts';
+import type { GpuMemory } from './gpu-memory.ts';
+import { Scratch } from './scratch.ts';
+
+/** What all sessions of a loaded model share on the GPU: weights, scratch, RoPE tables, constants. */
+export class PlanContext {
+  readonly scratch: Scratch;
+  /** Partial results of split attention, for the widest layer at full context. */
+  readonly attentionPartial: GPUBuffer;
+  /** The router's choice in a dense layer, which is a MoE of one expert: expert 0 … */
+  readonly denseIds: GPUBuffer;
+  /** … with weight 1. */
+  readonly denseWeights: GPUBuffer;
+  readonly #ropeTables = new Map<string, GPUBuffer>();
+
+  /**
+   * @param chunk longest pass in tokens @param contextLength positions of each session's KV cache
+   * @param ropeFactors values of `rope_freqs.weight`, where the file has it
+   */
+  constructor(
+    readonly shaders: ShaderContext,
+    readonly memory: GpuMemory,
+    readonly spec: ModelSpec,
+    readonly weights: ModelWeights,
+    readonly contextLength: number,
+    readonly chunk: number,
+    readonly ropeFactors?: Float32Array<ArrayBuffer>,
+  ) {
+    this.scratch = new Scratch(memory, spec, chunk);
+    const partial = spec.layers.map(({ attention }) => attentionPartialBytes({ ...attention, maxContext: contextLength }));
+    this.attentionPartial = memory.storage('scratch.attention_partial', Math.max(...partial));
+    this.denseIds = memory.storage('constant.zero_ids', chunk * 4);
+    this.denseWeights = memory.storage('constant.ones', chunk * 4);
+    memory.device.queue.writeBuffer(this.denseWeights, 0, new Float32Array(chunk).fill(1));
+  }
+
+  /** (cos, sin) of every position and rotated pair. */
+  ropeTable(rope: RopeSpec): GPUBuffer {
+    const key = JSON.stringify(rope);
+    let buffer = this.#ropeTables.get(key);
+    if (!buffer) {
+      const { dims, base, frequencyScale, yarn } = rope;
+      const factors = rope.frequencyFactors ? this.ropeFactors : undefined;
+      const table = ropeTable({
+        dims,
+        base,
+        frequencyScale,
+        yarn,
+        contextLength: this.contextLength,
+        ...(factors ? { frequencyFactors: factors } : {}),
+      });
+      buffer = this.memory.storage('constant.rope', table.byteLength);
+      this.memory.device.queue.writeBuffer(buffer, 0, table);
+      this.#ropeTables.set(key, buffer);
+    }
+    return buffer;
+  }
+}

@@ -1,0 +1,30 @@
+import type { Step } from '@gatefold/shaders';
+
+/** A value inside the forward pass that `evaluate` copies out after a stage. */
+export interface Tap {
+  /** As in the fixtures: `embed`, `layer.3`, `final_norm`, `logits`, `moe.3.ids`, … */
+  readonly name: string;
+  readonly dtype: 'F32' | 'I32';
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  /** Values a token. */
+  readonly width: number;
+}
+
+/** Steps in order, then the values that are complete after them. */
+export interface Stage {
+  readonly steps: readonly Step[];
+  readonly taps: readonly Tap[];
+}
+
+/** All dispatches of one forward pass over a batch of a session, made once. */
+export interface Plan {
+  /** Embedding and layers. */
+  readonly trunk: readonly Stage[];
+  /** Final norm and logits of the last token. */
+  readonly head: readonly Stage[];
+}
+
+export function stepsOf(stages: readonly Stage[]): readonly Step[] {
+  return stages.flatMap(({ steps }) => steps);
+}

@@ -1,0 +1,243 @@
+import { encodeSteps, type BatchSize, type Step } from '@gatefold/shaders';
+import type { GenerateHandlers, GenerateRequest, GenerateResult, TokenEvent } from '../api/types.ts';
+import { DisposedError, NanLogitsError, PromptError, PromptTooLongError } from './errors.ts';
+import type { ForwardPlan } from './forward.ts';
+import { topLogprobs } from './logprobs.ts';
+import type { PlanContext } from './plan-context.ts';
+import { stepsOf } from './plan.ts';
+import { ReadbackRing } from './readback-ring.ts';
+import { completeSampling, samplingUniform } from './sampling.ts';
+import { ROUTE_BYTES } from './scratch.ts';
+import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.ts';
+
+/** Deepest run-ahead, in tokens; enough to hide the browser's polling of completions on a fast GPU. */
+const RING_DEPTH = 16;
+/** Run ahead by about this much time, so that a stop is never far away on a slow adapter. */
+const RUN_AHEAD_MS = 40;
+
+const STATUS_NAN = 1;
+
+/** What generating cost, counted; the service turns it into `GenerateStats`. */
+export interface SessionCounts {
+  dispatches: number;
+  submits: number;
+  readbacks: number;
+}
+
+interface Arrival {
+  readonly id: number;
+  readonly position: number;
+  readonly logprob: number;
+  readonly experts: readonly (readonly number[])[];
+  readonly logits: Float32Array<ArrayBuffer> | undefined;
+}
+
+/**
+ * One conversation: a KV cache, the ids whose keys and values it holds, and the loop that extends it. One
+ * generation at a time. Ids stay on the GPU from one token to the next; the host reads them late.
+ */
+export class Session {
+  readonly #device: GPUDevice;
+  readonly #ring: ReadbackRing;
+  readonly #decodeSteps: readonly Step[];
+  readonly #prefillSteps: readonly Step[];
+  readonly #routeWidths: readonly number[];
+  /** Ids whose keys and values are in the cache, in order. */
+  #cached: number[] = [];
+  #disposed = false;
+
+  constructor(
+    readonly context: PlanContext,
+    readonly buffers: SessionBuffers,
+    readonly plan: ForwardPlan,
+  ) {
+    this.#device = context.memory.device;
+    this.#decodeSteps = [...stepsOf(plan.decode), ...plan.lastLogits];
+    this.#prefillSteps = stepsOf(plan.prefill);
+    this.#routeWidths = moeLayers(context.spec).map(({ ffn }) => ffn.topK);
+    this.#ring = new ReadbackRing(this.#device, RING_DEPTH, buffers.result.size + context.spec.vocabSize * 4);
+  }
+
+  /**
+   * Runs the prompt (but for the prefix that the cache already holds) and generates until a stop id, `maxTokens`,
+   * the end of the context or an abort. Tokens arrive through `handlers.onToken` in order.
+   * Throws `PromptError`, `PromptTooLongError`, `SamplingError`, `NanLogitsError`, `DeviceLostError`.
+   */
+  async generate(request: GenerateRequest, handlers: GenerateHandlers, signal?: AbortSignal): Promise<GenerateOutcome> {
+    if (this.#disposed) throw new DisposedError('session');
+    const { promptIds, stopIds = [] } = request;
+    this.checkPrompt(promptIds);
+    const room = this.context.contextLength - promptIds.length + 1;
+    const maxTokens = Math.min(request.maxTokens ?? room, room);
+    const sampling = completeSampling(request.sampling);
+    this.#device.queue.writeBuffer(this.buffers.sampling, 0, samplingUniform(sampling));
+    const sample = sampling.temperature === 0 && sampling.repeatPenalty === 1 ? this.plan.sample.greedy : this.plan.sample.sample;
+    const counts: SessionCounts = { dispatches: 0, submits: 0, readbacks: 0 };
+    const wantLogits = (request.topLogprobs ?? 0) > 0;
+
+    const start = performance.now();
+    const reused = this.#rewind(promptIds);
+    await this.#prefill(promptIds, reused, handlers, signal);
+    if (signal?.aborted || maxTokens === 0) {
+      return { ids: [], finishReason: signal?.aborted ? 'aborted' : 'length', reusedTokens: reused, prefillMs: performance.now() - start, decodeMs: 0, counts };
+    }
+
+    const ids: number[] = [];
+    const lastChunk = ((promptIds.length - reused - 1) % this.context.chunk) + 1;
+    const outstanding = [this.#submit([...this.plan.lastLogits, ...sample], { tokens: lastChunk, context: promptIds.length }, wantLogits)];
+    let prefillMs = 0;
+    let firstAt = 0;
+    let submitted = 1;
+    let finishReason: GenerateResult['finishReason'] = 'length';
+    try {
+      while (ids.length < maxTokens) {
+        const pace = ids.length > 1 ? (performance.now() - firstAt) / (ids.length - 1) : RUN_AHEAD_MS;
+        const ahead = Math.min(RING_DEPTH, Math.max(2, Math.ceil(RUN_AHEAD_MS / pace)));
+        while (outstanding.length < (ids.length === 0 ? 2 : ahead) && submitted < maxTokens && !signal?.aborted) {
+          outstanding.push(this.#submit([...this.#decodeSteps, ...sample], { tokens: 1, context: promptIds.length + submitted }, wantLogits, counts));
+          submitted++;
+        }
+        const next = outstanding.shift();
+        if (!next || signal?.aborted) {
+          if (next) outstanding.unshift(next);
+          finishReason = signal?.aborted ? 'aborted' : 'length';
+          break;
+        }
+        const arrival = await next;
+        if (ids.length === 0) {
+          firstAt = performance.now();
+          prefillMs = firstAt - start;
+        }
+        if (signal?.aborted) {
+          finishReason = 'aborted';
+          break;
+        }
+        if (stopIds.includes(arrival.id)) {
+          finishReason = 'stop';
+          break;
+        }
+        ids.push(arrival.id);
+        handlers.onToken?.(tokenEvent(arrival, request.topLogprobs ?? 0));
+      }
+    } finally {
+      // Tokens run ahead of a stop are dropped, but the ring gets its buffers back before the next run.
+      await Promise.allSettled(outstanding);
+    }
+    // The last emitted id has not been fed, so its keys and values are not cached.
+    this.#cached = [...promptIds, ...ids.slice(0, -1)];
+    return { ids, finishReason, reusedTokens: reused, prefillMs, decodeMs: firstAt ? performance.now() - firstAt : 0, counts };
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#ring.destroy();
+    this.buffers.destroy();
+  }
+
+  get ringBytes(): number {
+    return this.#ring.totalBytes;
+  }
+
+  /** Keeps the longest common prefix of the cache and the prompt; at least one id is left to run. */
+  #rewind(promptIds: readonly number[]): number {
+    let common = 0;
+    while (common < promptIds.length - 1 && common < this.#cached.length && promptIds[common] === this.#cached[common]) common++;
+    this.#cached = this.#cached.slice(0, common);
+    const seen = new Uint32Array(this.context.spec.vocabSize);
+    for (const [position, id] of this.#cached.entries()) seen[id] = position + 1;
+    this.#device.queue.writeBuffer(this.buffers.seen, 0, seen);
+    return common;
+  }
+
+  /** Runs the prompt in chunks; at most two are under way, so that an abort is never far behind. */
+  async #prefill(promptIds: readonly number[], from: number, { onPrefill }: GenerateHandlers, signal?: AbortSignal): Promise<void> {
+    const { queue } = this.#device;
+    const tokensTotal = promptIds.length - from;
+    const done: Promise<void>[] = [];
+    for (let start = from; start < promptIds.length; start += this.context.chunk) {
+      if (signal?.aborted) return;
+      const ids = promptIds.slice(start, start + this.context.chunk);
+      this.startBatch(start, ids);
+      const encoder = this.#device.createCommandEncoder();
+      this.encode(encoder, this.#prefillSteps, { tokens: ids.length, context: start + ids.length });
+      queue.submit([encoder.finish()]);
+      this.#cached.push(...ids);
+      const tokens = start + ids.length - from;
+      done.push(queue.onSubmittedWorkDone().then(() => onPrefill?.({ tokens, tokensTotal })));
+      if (done.length > 1) await done.shift();
+    }
+  }
+
+  /** Sets the ids and the position of the next pass; ordered with submits by the queue. */
+  startBatch(start: number, ids: readonly number[]): void {
+    this.#device.queue.writeBuffer(this.buffers.batch, 0, Uint32Array.of(start, ids.length));
+    this.#device.queue.writeBuffer(this.buffers.ids, 0, Uint32Array.from(ids));
+  }
+
+  encode(encoder: GPUCommandEncoder, steps: readonly Step[], size: BatchSize): number {
+    const pass = encoder.beginComputePass();
+    const dispatches = encodeSteps(pass, steps, size);
+    pass.end();
+    return dispatches;
+  }
+
+  /** One submit: `steps`, then the copy of the result (and of the logits, if wanted) into the ring. */
+  #submit(steps: readonly Step[], size: BatchSize, wantLogits: boolean, counts?: SessionCounts): Promise<Arrival> {
+    const encoder = this.#device.createCommandEncoder();
+    // Decode writes the router's choices into the result by itself; after a prompt its last token's are copied there.
+    if (!counts) this.#copyPromptRoutes(encoder, size.tokens);
+    const dispatches = this.encode(encoder, steps, size);
+    const { result } = this.buffers;
+    const sources = [{ buffer: result, bytes: result.size }];
+    if (wantLogits) sources.push({ buffer: this.context.scratch.logits, bytes: this.context.spec.vocabSize * 4 });
+    const readback = this.#ring.record(encoder, sources);
+    this.#device.queue.submit([encoder.finish()]);
+    if (counts) {
+      counts.dispatches += dispatches;
+      counts.submits++;
+      counts.readbacks++;
+    }
+    return readback.arrive().then((bytes) => this.#decode(bytes, wantLogits));
+  }
+
+  #copyPromptRoutes(encoder: GPUCommandEncoder, tokens: number): void {
+    const { expertIds, expertIdsStride } = this.context.scratch;
+    for (const [layer, width] of this.#routeWidths.entries()) {
+      const last = layer * expertIdsStride + (tokens - 1) * width * 4;
+      encoder.copyBufferToBuffer(expertIds, last, this.buffers.result, RESULT_BYTES + layer * ROUTE_BYTES, width * 4);
+    }
+  }
+
+  #decode(bytes: ArrayBuffer, wantLogits: boolean): Arrival {
+    const view = new DataView(bytes);
+    const position = view.getUint32(12, true);
+    if (view.getUint32(4, true) & STATUS_NAN) throw new NanLogitsError(position - 1);
+    const experts = this.#routeWidths.map((width, layer) => [...new Uint32Array(bytes, RESULT_BYTES + layer * ROUTE_BYTES, width)]);
+    const logits = wantLogits ? new Float32Array(bytes, this.buffers.result.size, this.context.spec.vocabSize) : undefined;
+    return { id: view.getUint32(0, true), position, logprob: view.getFloat32(8, true), experts, logits };
+  }
+
+  /** Throws `PromptError` or `PromptTooLongError`. */
+  checkPrompt(promptIds: readonly number[]): void {
+    const { contextLength, spec } = this.context;
+    if (promptIds.length === 0) throw new PromptError('The prompt has no tokens. Give at least one (a BOS token will do).');
+    if (promptIds.length > contextLength) throw new PromptTooLongError(promptIds.length, contextLength);
+    const odd = promptIds.find((id) => !Number.isInteger(id) || id < 0 || id >= spec.vocabSize);
+    if (odd !== undefined) throw new PromptError(`Token id ${odd} is outside the vocabulary of ${spec.vocabSize}.`, { id: odd, vocabSize: spec.vocabSize });
+  }
+}
+
+/** What a run of `Session.generate` gives; the service adds rates and memory. */
+export interface GenerateOutcome {
+  readonly ids: readonly number[];
+  readonly finishReason: GenerateResult['finishReason'];
+  readonly reusedTokens: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  readonly counts: SessionCounts;
+}
+
+function tokenEvent({ id, position, logprob, experts, logits }: Arrival, count: number): TokenEvent {
+  return { id, position, experts, logprob, ...(logits ? { topLogprobs: topLogprobs(logits, count) } : {}) };
+}
