@@ -1,0 +1,61 @@
+import { MOE_TILE_ROWS, moePlan, moePlanBytes, moePlanLayout } from '../../src/moe-plan.ts';
+import { expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
+import { randomIds } from '../reference/moe.ts';
+
+const WIDTH = 100;
+const HIDDEN_SIZE = 96;
+
+/** Plans a pass and compares every table with one made by sorting on the host. */
+async function checkPlan(t: KernelTest, ids: Uint32Array<ArrayBuffer>, experts: number, topK: number, maxTokens: number): Promise<void> {
+  const tokens = ids.length / topK;
+  const shape = { experts, topK, maxTokens };
+  const plan = t.output(moePlanBytes(shape));
+  const batch = t.input(Uint32Array.of(5, tokens, 0, 0));
+  const steps = await moePlan(t.context, { label: 'moe_plan', ids: t.input(ids), batch, plan: plan.buffer, ...shape, width: WIDTH, hiddenSize: HIDDEN_SIZE });
+  await t.run(steps, { tokens, context: tokens });
+  const { firstRange, firstRow, words } = moePlanLayout(shape);
+  const got = await t.readInts(plan, words);
+
+  const rows = [...ids.keys()].sort((a, b) => (ids[a] ?? 0) - (ids[b] ?? 0) || a - b);
+  expectEqual('rows', got.subarray(firstRow, firstRow + rows.length), rows);
+  const tiles: number[] = [];
+  const ranges: number[] = [];
+  for (let expert = 0, first = 0; expert < experts; expert++) {
+    const count = rows.filter((row) => ids[row] === expert).length;
+    ranges.push(first, count);
+    for (let done = 0; done < count; done += MOE_TILE_ROWS) {
+      tiles.push(expert, first + done, Math.min(MOE_TILE_ROWS, count - done), firstRow + first + done);
+    }
+    first += count;
+  }
+  expectEqual('ranges', got.subarray(firstRange, firstRow), ranges);
+  expectEqual('tiles', got.subarray(8, 8 + tiles.length), tiles);
+  const count = tiles.length / 4;
+  expectEqual('dispatches', got.subarray(0, 8), [count, 4, 1, count, count, 2, 1, 0]);
+}
+
+for (const [experts, topK] of [[1, 1], [8, 2], [64, 8], [5, 5], [130, 3]] as const) {
+  kernelCase(`moe-plan top-${topK} of ${experts}`, async (t) => {
+    for (const tokens of [1, 7, MOE_TILE_ROWS - 1, MOE_TILE_ROWS, MOE_TILE_ROWS + 1, 65]) {
+      await checkPlan(t, randomIds((limit) => t.randomInt(limit), tokens, topK, experts), experts, topK, 65);
+    }
+  });
+}
+
+kernelCase('moe-plan with all tokens on few experts', async (t) => {
+  await checkPlan(t, new Uint32Array(77).fill(3), 8, 1, 100);
+  await checkPlan(t, new Uint32Array(64).fill(7), 8, 1, 64);
+  await checkPlan(t, Uint32Array.from({ length: 600 }, (_, i) => [511, 0][i % 2] ?? 0), 512, 2, 300);
+});
+
+kernelCase('moe-plan of the longest pass', async (t) => {
+  await checkPlan(t, randomIds((limit) => t.randomInt(limit), 4096, 8, 32), 32, 8, 4096);
+});
+
+kernelCase('moe-plan refuses a buffer that is too small', async (t) => {
+  const shape = { experts: 64, topK: 8, maxTokens: 64 };
+  const batch = t.input(Uint32Array.of(0, 1, 0, 0));
+  const plan = t.output(moePlanBytes(shape) - 16).buffer;
+  const error = await moePlan(t.context, { label: 'moe_plan', ids: t.output(2048), batch, plan, ...shape, width: 32, hiddenSize: 32 }).catch((caught: unknown) => caught);
+  if (!(error instanceof Error && error.name === 'KernelArgumentError')) throw new Error('not refused');
+});
