@@ -1,0 +1,131 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import type { PromptInput } from './job/types.ts';
+
+/** The command line is wrong; the message says what and shows the right form. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export type Options = Readonly<Record<string, string | boolean | undefined>>;
+
+const COMMON = {
+  host: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const satisfies ParseArgsConfig['options'];
+
+const MODEL = {
+  model: { type: 'string', short: 'm' },
+  context: { type: 'string' },
+  'prefill-chunk': { type: 'string' },
+  'bare-kernels': { type: 'boolean' },
+  'max-binding': { type: 'string' },
+} as const satisfies ParseArgsConfig['options'];
+
+const INPUT = {
+  prompt: { type: 'string', short: 'p' },
+  ids: { type: 'string' },
+  chat: { type: 'string' },
+} as const satisfies ParseArgsConfig['options'];
+
+/** Options of each command. */
+export const COMMANDS = {
+  generate: {
+    ...COMMON,
+    ...MODEL,
+    ...INPUT,
+    'max-tokens': { type: 'string', short: 'n' },
+    temperature: { type: 'string' },
+    'top-k': { type: 'string' },
+    'top-p': { type: 'string' },
+    'min-p': { type: 'string' },
+    'repeat-penalty': { type: 'string' },
+    seed: { type: 'string' },
+  },
+  eval: { ...COMMON, ...MODEL, ...INPUT, out: { type: 'string', short: 'o' }, chunk: { type: 'string' } },
+  bench: {
+    ...COMMON,
+    ...MODEL,
+    'prompt-tokens': { type: 'string' },
+    'gen-tokens': { type: 'string' },
+    runs: { type: 'string' },
+  },
+  doctor: COMMON,
+} as const satisfies Record<string, ParseArgsConfig['options']>;
+
+export type CommandName = keyof typeof COMMANDS;
+
+export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
+
+  gatefold generate --model PATH|URL (--prompt TEXT | --ids 1,2,3 | --chat TEXT) [--max-tokens N]
+                    [--temperature T] [--top-k K] [--top-p P] [--min-p P] [--repeat-penalty R] [--seed S] [--json]
+  gatefold eval     --model PATH|URL (--ids 1,2,3 | --prompt TEXT | --chat TEXT) --out FILE.safetensors [--chunk N]
+  gatefold bench    --model PATH|URL [--prompt-tokens 512] [--gen-tokens 128] [--runs 3] [--json]
+  gatefold doctor   [--json]
+
+Every command: [--host chromium|node]. With a model: [--context N] [--prefill-chunk N] [--bare-kernels] [--max-binding BYTES].
+CHROME_PATH names the browser, CHROME_ARGS its flags (for a real GPU, or for the software adapter).
+`;
+
+/** @returns the command and its options; throws `UsageError`. */
+export function parseCommand(argv: readonly string[]): { readonly command: CommandName | 'help'; readonly options: Options } {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return { command: 'help', options: {} };
+  if (!isCommand(name)) throw new UsageError(`There is no command "${name}".\n\n${USAGE}`);
+  try {
+    const { values } = parseArgs({ args: rest, options: COMMANDS[name], strict: true, allowPositionals: false });
+    const options: Options = values;
+    return { command: options['help'] ? 'help' : name, options };
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+  }
+}
+
+function isCommand(name: string): name is CommandName {
+  return Object.hasOwn(COMMANDS, name);
+}
+
+export function text(options: Options, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function requiredText(options: Options, name: string): string {
+  const value = text(options, name);
+  if (value === undefined || value === '') throw new UsageError(`--${name} is missing.\n\n${USAGE}`);
+  return value;
+}
+
+export function number(options: Options, name: string): number | undefined {
+  const value = text(options, name);
+  if (value === undefined) return undefined;
+  const parsed = Number(value);
+  if (value.trim() === '' || !Number.isFinite(parsed)) throw new UsageError(`--${name} is "${value}", but must be a number.`);
+  return parsed;
+}
+
+/** A whole number of at least `least`. */
+export function count(options: Options, name: string, least = 0): number | undefined {
+  const value = number(options, name);
+  if (value !== undefined && (!Number.isInteger(value) || value < least)) {
+    throw new UsageError(`--${name} is ${value}, but must be a whole number of at least ${least}.`);
+  }
+  return value;
+}
+
+/** Exactly one of --prompt, --ids and --chat. */
+export function promptInput(options: Options): PromptInput {
+  const given = (['prompt', 'ids', 'chat'] as const).filter((name) => text(options, name) !== undefined);
+  const [kind] = given;
+  if (given.length !== 1 || kind === undefined) throw new UsageError('Give exactly one of --prompt, --ids and --chat.');
+  const value = text(options, kind) ?? '';
+  if (kind !== 'ids') return { kind, text: value };
+  const ids = value.split(',').map((part) => (/^\s*\d+\s*$/.test(part) ? Number(part) : NaN));
+  if (ids.some(Number.isNaN)) throw new UsageError(`--ids is "${value}", but must be token ids with commas between, like 1,2,3.`);
+  return { kind: 'ids', ids };
+}
+
+/** Leaves out what was not given, so that defaults apply further down. */
+export function defined<T extends Readonly<Record<string, unknown>>>(record: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

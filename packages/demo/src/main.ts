@@ -1,0 +1,163 @@
+import { load, type Model, type ModelInfo, type ModelSource, type Session } from '@gatefold/runtime';
+import { Conversation } from './conversation.ts';
+import { element, showText } from './elements.ts';
+import { formatBytes, formatCount } from './format.ts';
+import { HeatMap } from './heat-map.ts';
+import { ModelPicker } from './model-picker.ts';
+import { Numbers } from './numbers.ts';
+import { ProgressBar } from './progress-bar.ts';
+import { readSampling } from './sampling-form.ts';
+import embedded from '../models/models.json';
+
+const heatMap = new HeatMap();
+const conversation = new Conversation((token) => heatMap.show(token));
+const numbers = new Numbers();
+const progress = new ProgressBar();
+const prompt = element('prompt', HTMLTextAreaElement);
+const send = element('send', HTMLButtonElement);
+const stop = element('stop', HTMLButtonElement);
+const errorText = element('error', HTMLParagraphElement);
+const warningText = element('warning', HTMLParagraphElement);
+
+let loading: AbortController | undefined;
+let answering: AbortController | undefined;
+let model: Model | undefined;
+let session: Session | undefined;
+/** The chat so far, as the template renders it. */
+let messages: { role: string; content: string }[] = [];
+
+const picker = new ModelPicker(embedded, (source) => void open(source));
+
+async function open(source: ModelSource | readonly File[]): Promise<void> {
+  loading?.abort();
+  answering?.abort();
+  const mine = new AbortController();
+  loading = mine;
+  setReady(undefined);
+  showText(errorText, undefined);
+  showText(warningText, undefined);
+  await model?.dispose();
+  model = undefined;
+  session = undefined;
+  const opened = performance.now();
+  try {
+    const loaded = await load(source, {
+      signal: mine.signal,
+      onProgress: (event) => {
+        if (loading === mine) progress.show(event);
+      },
+      onWarning: ({ message }) => showText(warningText, message),
+    });
+    if (loading !== mine) return await loaded.dispose();
+    model = loaded;
+    session = await loaded.createSession();
+    progress.hide();
+    setReady(loaded.info);
+    numbers.showMemory(await loaded.memory());
+    document.documentElement.dataset['readyMs'] = (performance.now() - opened).toFixed(0);
+  } catch (error) {
+    if (mine.signal.aborted) return;
+    progress.hide();
+    fail(error);
+  }
+}
+
+/** Enables the composer for a loaded model, or disables it. */
+function setReady(info: ModelInfo | undefined): void {
+  prompt.disabled = !info;
+  send.disabled = !info;
+  prompt.placeholder = info ? 'Ask for a story, or say hello …' : 'Loading the model …';
+  startOver();
+  if (!info) return;
+  heatMap.reset(info);
+  numbers.showAdapter(info.adapter);
+  const moe = info.spec.layers.flatMap(({ ffn }) => (ffn.kind === 'moe' ? [ffn] : []));
+  const experts = moe[0] ? `, ${moe[0].experts} experts a layer of which ${moe[0].topK} work on each token` : ', dense';
+  conversation.hint(`${info.spec.name} is ready: ${formatCount(info.parameterCount)} parameters${experts}, ${formatBytes(info.fileBytes)}.`);
+  if (matchMedia('(min-width: 56rem)').matches) prompt.focus();
+}
+
+function startOver(): void {
+  answering?.abort();
+  messages = [];
+  conversation.clear();
+  heatMap.clear();
+}
+
+async function answer(text: string): Promise<void> {
+  if (!model || !session) return;
+  const chat = element('composer', HTMLFormElement).querySelector<HTMLInputElement>('input[name=mode]:checked')?.value === 'chat';
+  const mine = new AbortController();
+  answering = mine;
+  stop.hidden = false;
+  send.disabled = true;
+  showText(errorText, undefined);
+  if (chat) {
+    messages.push({ role: 'user', content: text });
+    conversation.addUser(text);
+  }
+  const shown = conversation.startAnswer(chat ? '' : text);
+  const started = performance.now();
+  let written = '';
+  let count = 0;
+  let firstAt = 0;
+  try {
+    const promptIds = chat
+      ? await model.tokenize(await model.applyChatTemplate(messages, { addGenerationPrompt: true }), { special: true, bos: false })
+      : await model.tokenize(text);
+    const tokens = session.generate(
+      { promptIds, ...readSampling() },
+      { signal: mine.signal, onPrefill: ({ tokens: done, tokensTotal }) => progress.showPrefill(done, tokensTotal) },
+    );
+    for (;;) {
+      const next = await tokens.next();
+      if (next.done) {
+        numbers.showStats(next.value.stats);
+        break;
+      }
+      if (count++ === 0) {
+        firstAt = performance.now();
+        numbers.showFirstToken(firstAt - started);
+      } else numbers.showDecodeRate(((count - 1) * 1000) / (performance.now() - firstAt));
+      written += next.value.text;
+      heatMap.add(next.value.experts);
+      shown.add(next.value.text, next.value.experts);
+    }
+    numbers.showMemory(await model.memory());
+  } catch (error) {
+    if (!mine.signal.aborted) fail(error);
+  } finally {
+    shown.end();
+    progress.hide();
+    if (chat) messages.push({ role: 'assistant', content: written });
+    if (answering === mine) {
+      stop.hidden = true;
+      send.disabled = false;
+    }
+  }
+}
+
+function fail(error: unknown): void {
+  showText(errorText, error instanceof Error ? error.message : String(error));
+}
+
+element('composer', HTMLFormElement).addEventListener('submit', (event) => {
+  event.preventDefault();
+  const text = prompt.value.trim();
+  if (!text || send.disabled) return;
+  prompt.value = '';
+  void answer(text);
+});
+prompt.addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    element('composer', HTMLFormElement).requestSubmit();
+  }
+});
+stop.addEventListener('click', () => answering?.abort());
+document.addEventListener('keydown', ({ key }) => {
+  if (key === 'Escape') answering?.abort();
+});
+element('clear', HTMLButtonElement).addEventListener('click', startOver);
+
+picker.start();
