@@ -1,33 +1,24 @@
-import { existsSync } from 'node:fs';
 import { create, globals } from 'webgpu';
-
-/** Where SwiftShader's Vulkan driver description lies beside a Chromium. */
-const SWIFTSHADER_ICDS = [
-  '/usr/lib/chromium/vk_swiftshader_icd.json',
-  '/opt/google/chrome/vk_swiftshader_icd.json',
-];
+import { swiftShaderIcd } from '../../../../scripts/browser.mjs';
+import { Guest } from './guest.ts';
+import type { KernelHost } from './host.ts';
 
 // Dawn's instance must outlive every device, or the process crashes.
 let instance: GPU | undefined;
 
-/** A device of Node's Dawn: on the real GPU if `GATEFOLD_GPU=real`, else on SwiftShader. */
-export async function dawnDevice(): Promise<GPUDevice> {
+/** Node's Dawn as a `GPU`: on SwiftShader, or on the real GPU if `GATEFOLD_GPU=real`. */
+export function dawnGpu(): GPU {
   if (!instance) {
-    if (process.env['GATEFOLD_GPU'] !== 'real' && !process.env['VK_ICD_FILENAMES']) {
-      const icd = SWIFTSHADER_ICDS.find((path) => existsSync(path));
-      if (icd) process.env['VK_ICD_FILENAMES'] = icd;
-    }
+    const icd = process.env['GATEFOLD_GPU'] === 'real' ? undefined : swiftShaderIcd();
+    if (icd) process.env['VK_ICD_FILENAMES'] ??= icd;
     Object.assign(globalThis, globals);
     instance = create([]);
   }
-  const adapter = await instance.requestAdapter();
-  if (!adapter) throw new Error('Dawn finds no adapter: install Chromium (its SwiftShader is used) or a Vulkan driver');
-  const wanted: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
-  return adapter.requestDevice({
-    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
-    requiredLimits: {
-      maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
-      maxBufferSize: adapter.limits.maxBufferSize,
-    },
-  });
+  return instance;
+}
+
+/** This very process. */
+export async function openDawn(): Promise<KernelHost> {
+  const guest = new Guest(dawnGpu());
+  return { run: (request) => guest.run(request), close: () => guest.close() };
 }

@@ -1,0 +1,4 @@
+import { openChromium } from './harness/chromium.ts';
+import { describeKernels } from './harness/host.ts';
+
+describeKernels('Chromium', { open: openChromium, variants: ['native'] });
