@@ -1,4 +1,7 @@
-/** A GGUF metadata value; integers of 64 bits beyond the safe range stay bigint. */
+/**
+ * A GGUF metadata value. Integers of 64 bits beyond the safe range stay bigint. Arrays of up to 32-bit numbers and of
+ * floats are typed arrays, arrays of booleans are Uint8Arrays of 0 and 1, all others plain arrays.
+ */
 export type GgufValue = number | bigint | boolean | string | GgufValue[] | ArrayLike<number>;
 
 /** One tensor of a GGUF file. */
@@ -20,6 +23,6 @@ export interface GgufModel {
   readonly version: 2 | 3;
   readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** The files in split order, each with its size where known. */
+  /** The files in split order; tensor data starts at `headerBytes`. */
   readonly files: readonly { readonly source: import('../../shards/source.ts').ByteSource; readonly headerBytes: number }[];
 }

@@ -1,0 +1,33 @@
+import type { GgufModel } from '../gguf/types.ts';
+import type { ModelSpec } from '../spec.ts';
+import { ModelMetadataError, UnsupportedFamilyError } from './errors.ts';
+import { ModelKeys } from './keys.ts';
+import { llama } from './llama.ts';
+import { olmoe } from './olmoe.ts';
+import { qwen3 } from './qwen3.ts';
+import { checkTensors } from './tensors.ts';
+
+/** Maps metadata to a spec. Throws `ModelMetadataError` for keys that are missing or make no sense. */
+type Family = (keys: ModelKeys) => ModelSpec;
+
+/** By GGUF `general.architecture`. */
+const FAMILIES = new Map<string, Family>([
+  ['llama', llama],
+  ['qwen3', qwen3],
+  ['olmoe', olmoe],
+  ['qwen3moe', qwen3],
+]);
+
+/**
+ * The spec of a GGUF model, with its tensors checked against it.
+ * Throws `UnsupportedFamilyError`, `ModelMetadataError`, `ModelTensorError`, `UnsupportedTensorTypeError`.
+ */
+export function specFromGguf(model: GgufModel): ModelSpec {
+  const arch = model.metadata.get('general.architecture');
+  if (typeof arch !== 'string') throw new ModelMetadataError('general.architecture', arch === undefined ? 'is missing' : 'is no string');
+  const family = FAMILIES.get(arch);
+  if (!family) throw new UnsupportedFamilyError(arch, [...FAMILIES.keys()]);
+  const spec = family(new ModelKeys(model, arch));
+  checkTensors(spec, model);
+  return spec;
+}

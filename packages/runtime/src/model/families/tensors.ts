@@ -1,0 +1,109 @@
+import { UnsupportedTensorTypeError } from '../gguf/errors.ts';
+import { ggmlType } from '../gguf/ggml-types.ts';
+import type { GgufModel, TensorInfo } from '../gguf/types.ts';
+import type { AttentionSpec, DenseSpec, LayerSpec, ModelSpec, MoeSpec } from '../spec.ts';
+import { ModelTensorError } from './errors.ts';
+
+/** Kernels read matrices 32 columns at a time. */
+const COLUMN_MULTIPLE = 32;
+
+interface ExpectedTensor {
+  readonly name: string;
+  /** Outermost dimension first. */
+  readonly shape: readonly number[];
+}
+
+/**
+ * Holds a file's tensors against the spec: all are there, have the shapes that the metadata promises and types that the
+ * engine decodes, and there are no others (an unknown tensor would mean a model that computes something else).
+ * Throws `ModelTensorError`, `UnsupportedTensorTypeError`.
+ */
+export function checkTensors(spec: ModelSpec, model: GgufModel): void {
+  const expected = new Set<string>();
+  for (const { name, shape } of expectedTensors(spec, model)) {
+    const info = model.tensors.get(name);
+    if (!info || !sameShape(info.shape, shape)) throw new ModelTensorError(name, shape, info?.shape);
+    checkType(info, shape);
+    expected.add(name);
+  }
+  for (const { name, shape } of model.tensors.values()) {
+    if (!expected.has(name)) throw new ModelTensorError(name, [], shape, `is no part of the ${spec.arch} models that Gatefold knows`);
+  }
+}
+
+/** Norms, biases and frequency factors are vectors of F32; everything else is a matrix of a decodable type. */
+function checkType({ name, type }: TensorInfo, shape: readonly number[]): void {
+  const format = ggmlType(type);
+  const typeName = format?.name ?? `type ${type}`;
+  if (!format?.decodable) throw new UnsupportedTensorTypeError(name, typeName);
+  if (shape.length === 1) {
+    if (typeName !== 'F32') throw new UnsupportedTensorTypeError(name, typeName, ['F32']);
+  } else if ((shape.at(-1) ?? 0) % COLUMN_MULTIPLE !== 0) {
+    throw new ModelTensorError(name, shape, shape, `has ${shape.at(-1)} columns, no multiple of ${COLUMN_MULTIPLE}`);
+  }
+}
+
+/** GGUF writers drop outer dimensions of 1. */
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  const trim = (shape: readonly number[]) => shape.slice(shape.findIndex((size, i) => size !== 1 || i === shape.length - 1)).join();
+  return trim(a) === trim(b);
+}
+
+function* expectedTensors(spec: ModelSpec, model: GgufModel): Generator<ExpectedTensor> {
+  const { hiddenSize, vocabSize } = spec;
+  yield { name: 'token_embd.weight', shape: [vocabSize, hiddenSize] };
+  yield { name: 'output_norm.weight', shape: [hiddenSize] };
+  if (spec.output.tensor === 'output.weight') yield { name: 'output.weight', shape: [vocabSize, hiddenSize] };
+  const factors = spec.layers.find(({ attention }) => attention.rope?.frequencyFactors)?.attention.rope;
+  if (factors) yield { name: 'rope_freqs.weight', shape: [factors.dims / 2] };
+  for (const layer of spec.layers) yield* layerTensors(layer, hiddenSize, model);
+}
+
+function* layerTensors({ index, attention, ffn }: LayerSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
+  const block = `blk.${index}.`;
+  yield { name: `${block}attn_norm.weight`, shape: [hiddenSize] };
+  yield* attentionTensors(block, attention, hiddenSize);
+  yield { name: `${block}ffn_norm.weight`, shape: [hiddenSize] };
+  yield* ffn.kind === 'dense' ? denseTensors(block, ffn, hiddenSize) : moeTensors(block, ffn, hiddenSize, model);
+}
+
+function* attentionTensors(block: string, attention: AttentionSpec, hiddenSize: number): Generator<ExpectedTensor> {
+  const { heads, kvHeads, headDim, valueDim, qkNorm } = attention;
+  const rows = { attn_q: heads * headDim, attn_k: kvHeads * headDim, attn_v: kvHeads * valueDim };
+  for (const [name, count] of Object.entries(rows)) {
+    yield { name: `${block}${name}.weight`, shape: [count, hiddenSize] };
+    if (attention.qkvBias) yield { name: `${block}${name}.bias`, shape: [count] };
+  }
+  yield { name: `${block}attn_output.weight`, shape: [hiddenSize, heads * valueDim] };
+  if (attention.outputBias) yield { name: `${block}attn_output.bias`, shape: [hiddenSize] };
+  if (qkNorm === 'none') return;
+  const full = qkNorm === 'full';
+  yield { name: `${block}attn_q_norm.weight`, shape: [full ? rows.attn_q : headDim] };
+  yield { name: `${block}attn_k_norm.weight`, shape: [full ? rows.attn_k : headDim] };
+}
+
+/** Name and shape of the three matrices of an FFN of this width. */
+function ffnShapes(width: number, hiddenSize: number): readonly (readonly [name: string, rows: number, columns: number])[] {
+  return [
+    ['ffn_gate', width, hiddenSize],
+    ['ffn_up', width, hiddenSize],
+    ['ffn_down', hiddenSize, width],
+  ];
+}
+
+function* denseTensors(block: string, { width, bias }: DenseSpec, hiddenSize: number): Generator<ExpectedTensor> {
+  for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
+    yield { name: `${block}${name}.weight`, shape: [rows, columns] };
+    if (bias) yield { name: `${block}${name}.bias`, shape: [rows] };
+  }
+}
+
+/** Experts are stacked in one tensor; Mixtral files from before April 2024 have a tensor for each. */
+function* moeTensors(block: string, { experts, width }: MoeSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
+  yield { name: `${block}ffn_gate_inp.weight`, shape: [experts, hiddenSize] };
+  const onePerExpert = model.tensors.has(`${block}ffn_gate.0.weight`);
+  for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
+    if (!onePerExpert) yield { name: `${block}${name}_exps.weight`, shape: [experts, rows, columns] };
+    else for (let expert = 0; expert < experts; expert++) yield { name: `${block}${name}.${expert}.weight`, shape: [rows, columns] };
+  }
+}
