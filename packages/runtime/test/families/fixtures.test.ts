@@ -21,6 +21,7 @@ describe('specFromGguf on models of every family', () => {
     }
     const spec = specFromGguf(model);
     const { dims, hf_config: config } = reference;
+    const experts = config.num_local_experts ?? config.num_experts;
     expect(spec).toMatchObject({ arch, vocabSize: dims.V, hiddenSize: dims.d, contextLength: config.max_position_embeddings });
     expect(spec.output.tensor).toBe(dims.tie ? 'token_embd.weight' : 'output.weight');
     expect(spec.layers.map(({ index }) => index)).toEqual(Array.from({ length: dims.L }, (_, index) => index));
@@ -37,10 +38,10 @@ describe('specFromGguf on models of every family', () => {
         yarn: null,
         frequencyFactors: config.rope_parameters.rope_type === 'llama3',
       });
-      if (dims.E === undefined) {
+      if (experts === undefined) {
         expect(ffn).toMatchObject({ kind: 'dense', width: dims.ff });
       } else {
-        expect(ffn).toMatchObject({ kind: 'moe', experts: dims.E, topK: dims.k, width: dims.ff, shared: { kind: 'none' } });
+        expect(ffn).toMatchObject({ kind: 'moe', experts, topK: dims.k, width: dims.ff, shared: { kind: 'none' } });
         expect(ffn.kind === 'moe' && ffn.router).toMatchObject({ score: 'softmax', renormalise: arch === 'olmoe' ? null : { eps: 0 }, scale: 1 });
       }
     }
