@@ -1,3 +1,4 @@
+import type { Conditions } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
 
 /** One field of a GGUF block, which the repack gathers into a plane of its own. */
@@ -14,7 +15,7 @@ export interface PlaneField {
  * block order, each plane padded to 16 bytes. No bit is changed, so the size is that of the file.
  */
 export interface PlanarFormat {
-  /** Name as in GGUF and as the WESL condition that includes its decoder, e.g. `Q4_0`. */
+  /** Name as in GGUF; the WESL condition `WEIGHT_<name>` includes its decoder. */
   readonly name: string;
   /** Number in ggml's `enum ggml_type`. */
   readonly id: number;
@@ -48,6 +49,9 @@ export const PLANAR_FORMATS: readonly PlanarFormat[] = [
   format('Q4_K', 12, 256, [16, 128], [0, 16]), // quants | d, dmin f16 and scales
   format('Q5_K', 13, 256, [48, 128], [16, 32], [0, 16]), // low bits | high bits | d, dmin f16 and scales
   format('Q6_K', 14, 256, [0, 128], [128, 64], [192, 16], [208, 2]), // low bits | high bits | scales i8 | d f16
+  format('IQ4_NL', 20, 32, [2, 16], [0, 2]), // indices | d f16
+  format('IQ4_XS', 23, 256, [8, 128], [0, 8]), // indices | d f16 and scales
+  format('MXFP4', 39, 32, [1, 16], [0, 1]), // indices | exponent
 ];
 
 /** @param type ggml type number. Throws `KernelArgumentError` for a type that no kernel decodes. */
@@ -55,6 +59,11 @@ export function planarFormat(type: number): PlanarFormat {
   const found = PLANAR_FORMATS.find(({ id }) => id === type);
   if (!found) throw new KernelArgumentError('planar', `no kernel decodes ggml type ${type}; known: ${PLANAR_FORMATS.map(({ name }) => name).join(', ')}`);
   return found;
+}
+
+/** Conditions by which `quant/dequant.wesl` includes the decoders of these ggml types. */
+export function formatConditions(types: readonly number[]): Conditions {
+  return Object.fromEntries(types.map((type) => [`WEIGHT_${planarFormat(type).name}`, true]));
 }
 
 /** A plane's place within a planar matrix, in 32-bit words. */
