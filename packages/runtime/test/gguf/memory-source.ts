@@ -23,7 +23,8 @@ export class MemorySource implements ByteSource {
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
     if (offset + length > this.bytes.length) return Promise.reject(new Error(`${this.name} is shorter than ${offset + length}`));
     options?.onBytes?.(length);
-    return Promise.resolve(this.bytes.slice(offset, offset + length));
+    // A whole file is not copied, so that what a reader allocates can be measured.
+    return Promise.resolve(length === this.bytes.length ? this.bytes : this.bytes.slice(offset, offset + length));
   }
 
   sibling(fileName: string): MemorySource {

@@ -23,7 +23,7 @@ export interface WrittenTensor {
   readonly type: number;
   /** Offset in the data section; by default after the tensor before. */
   readonly offset?: number | bigint;
-  /** Bytes of data; `dataBytes` of the last tensors may be left out by tests of truncation. */
+  /** The data, or how many zeros. */
   readonly data: Uint8Array | number;
 }
 
@@ -36,7 +36,7 @@ export interface WrittenFile {
   readonly pairCount?: bigint;
   readonly alignment?: number;
   /** Overrides for lengths of strings that are written, by the string. */
-  readonly lengths?: Readonly<Record<string, bigint>>;
+  readonly lengths?: ReadonlyMap<string, bigint>;
 }
 
 /** Where a field of the written file lies, for tests that damage one. */
@@ -49,7 +49,7 @@ export interface Field {
 /** A GGUF file with nothing checked, so that it can be a hostile one, and where its fields lie. */
 export function writeGguf(file: WrittenFile): { readonly bytes: Uint8Array<ArrayBuffer>; readonly fields: readonly Field[] } {
   const { version = 3, pairs = [], tensors = [], alignment = 32 } = file;
-  const out = new Writer(file.lengths ?? {});
+  const out = new Writer(file.lengths ?? new Map());
   out.field('magic', 4, () => out.raw(new TextEncoder().encode('GGUF')));
   out.u32('version', version);
   out.u64('count', file.tensorCount ?? BigInt(tensors.length));
@@ -88,7 +88,7 @@ class Writer {
   #bytes = new Uint8Array(1024);
   #length = 0;
 
-  constructor(readonly lengths: Readonly<Record<string, bigint>>) {}
+  constructor(readonly lengths: ReadonlyMap<string, bigint>) {}
 
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length);
@@ -119,7 +119,7 @@ class Writer {
 
   string(text: string | Uint8Array): void {
     const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
-    const claimed = typeof text === 'string' ? this.lengths[text] : undefined;
+    const claimed = typeof text === 'string' ? this.lengths.get(text) : undefined;
     this.u64('length', claimed ?? BigInt(bytes.length));
     this.field('text', bytes.length, () => this.raw(bytes));
   }

@@ -1,4 +1,5 @@
 import type { ByteSource } from '../../shards/source.ts';
+import { decodeStrictly, decodeText } from './decode-text.ts';
 import { GgufError, type GgufErrorCode, type GgufErrorFields } from './errors.ts';
 import { MAX_HEADER_BYTES } from './limits.ts';
 
@@ -18,9 +19,6 @@ export interface HeaderReadOptions {
   /** Called with byte counts as they arrive. */
   readonly onBytes?: (bytes: number) => void;
 }
-
-const lenientUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
-const strictUtf8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
 /**
  * The first bytes of a file, fetched as they are needed, and a position in them. All reads are little endian and
@@ -74,8 +72,9 @@ export class HeaderBytes {
     return Number(count);
   }
 
-  u8(what: string): number {
-    return this.#view.getUint8(this.take(1, what));
+  /** All bytes at hand, for values at positions that `take` gave; replaced by the next fetch. */
+  get view(): DataView<ArrayBuffer> {
+    return this.#view;
   }
 
   u32(what: string): number {
@@ -95,20 +94,12 @@ export class HeaderBytes {
 
   /** A length-prefixed string. Token strings may hold cut UTF-8, so only names are strict about it. */
   string(limit: number, what: string, strict = false): string {
-    const length = this.checkCount(this.size(`length of ${what}`), 1, limit, `length of ${what}`);
+    const at = this.take(8, what);
+    const length = this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
+    if (length > limit) this.fail('gguf-limit', what, `is longer than the limit of ${limit} bytes`, { limit, value: this.#view.getBigUint64(at, true) });
     const start = this.take(length, what);
-    const bytes = this.#bytes.subarray(start, start + length);
-    if (!strict) return lenientUtf8.decode(bytes);
-    try {
-      return strictUtf8.decode(bytes);
-    } catch {
-      return this.fail('gguf-value', what, 'is not valid UTF-8', { offset: start });
-    }
-  }
-
-  /** A view at the next `length` bytes, valid until the next fetch. */
-  view(length: number, what: string): DataView<ArrayBuffer> {
-    return new DataView(this.#bytes.buffer, this.take(length, what), length);
+    if (!strict) return decodeText(this.#bytes, start, length);
+    return decodeStrictly(this.#bytes, start, length) ?? this.fail('gguf-value', what, 'is not valid UTF-8');
   }
 
   /** A copy of the next `length` bytes. */

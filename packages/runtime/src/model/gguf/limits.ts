@@ -24,8 +24,8 @@ export const MAX_STRING_BYTES = 64 * 2 ** 20;
 /** Elements of an array. The largest real ones are merges of a 262,144-token vocabulary: about 600,000. */
 export const MAX_ARRAY_LENGTH = 16 * 2 ** 20;
 
-/** Arrays within arrays. No real file nests at all; unbounded nesting overflows the stack of a recursive reader. */
-export const MAX_ARRAY_NESTING = 3;
+/** Arrays within arrays are refused, as ggml does: no model has any, and objects for empty inner ones take 20 times their bytes. */
+export const MAX_ARRAY_NESTING = 1;
 
 /** Dimensions of a tensor: ggml's GGML_MAX_DIMS. */
 export const MAX_DIMENSIONS = 4;

@@ -35,7 +35,7 @@ export function readPair(bytes: HeaderBytes): MetadataPair {
   const key = bytes.string(MAX_KEY_BYTES, 'a metadata key', true);
   if (key === '') bytes.fail('gguf-value', 'a metadata key', 'is empty');
   const type = bytes.u32(`type of ${key}`);
-  return { key, type, value: readValue(bytes, type, key, 0) };
+  return { key, type, value: readValue(bytes, type, key) };
 }
 
 /** Bytes that a value of this type takes at least; refuses types that GGUF does not have. */
@@ -43,40 +43,42 @@ function minBytes(bytes: HeaderBytes, type: number, what: string): number {
   return MIN_BYTES[type] ?? bytes.fail('gguf-value', `type of ${what}`, `is ${type}, which GGUF does not have`, { value: type });
 }
 
-function readValue(bytes: HeaderBytes, type: number, what: string, nesting: number): GgufValue {
+function readValue(bytes: HeaderBytes, type: number, what: string): GgufValue {
   if (type === STRING) return bytes.string(MAX_STRING_BYTES, what);
-  if (type === ARRAY) return readArray(bytes, what, nesting);
-  const view = bytes.view(minBytes(bytes, type, what), what);
+  if (type === ARRAY) return readArray(bytes, what);
+  const at = bytes.take(minBytes(bytes, type, what), what);
+  const { view } = bytes;
   switch (type) {
     case U8:
-      return view.getUint8(0);
+      return view.getUint8(at);
     case I8:
-      return view.getInt8(0);
+      return view.getInt8(at);
     case U16:
-      return view.getUint16(0, true);
+      return view.getUint16(at, true);
     case I16:
-      return view.getInt16(0, true);
+      return view.getInt16(at, true);
     case U32:
-      return view.getUint32(0, true);
+      return view.getUint32(at, true);
     case I32:
-      return view.getInt32(0, true);
+      return view.getInt32(at, true);
     case F32:
-      return view.getFloat32(0, true);
+      return view.getFloat32(at, true);
     case F64:
-      return view.getFloat64(0, true);
+      return view.getFloat64(at, true);
     case U64:
-      return exact(view.getBigUint64(0, true));
+      return exact(view, at, view.getUint32(at + 4, true));
     case I64:
-      return exact(view.getBigInt64(0, true));
+      return exact(view, at, view.getInt32(at + 4, true));
     default:
-      return readBool(bytes, view.getUint8(0), what);
+      return readBool(bytes, view.getUint8(at), what);
   }
 }
 
-/** 64-bit integers stay bigint only where a number would round them. */
-function exact(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
+/** A 64-bit integer, bigint only where a number would round it. @param high its upper half, signed or not */
+function exact(view: DataView, at: number, high: number): number | bigint {
+  const low = view.getUint32(at, true);
+  const number = high * 2 ** 32 + low;
+  return Number.isSafeInteger(number) ? number : (BigInt(high) << 32n) + BigInt(low);
 }
 
 function readBool(bytes: HeaderBytes, byte: number, what: string): boolean {
@@ -85,38 +87,30 @@ function readBool(bytes: HeaderBytes, byte: number, what: string): boolean {
 }
 
 /** Numbers come as typed arrays, booleans as bytes 0 and 1, since a JavaScript array would take many times the file's bytes. */
-function readArray(bytes: HeaderBytes, what: string, nesting: number): GgufValue {
-  if (nesting === MAX_ARRAY_NESTING) bytes.fail('gguf-limit', what, `nests arrays deeper than ${MAX_ARRAY_NESTING}`, { limit: MAX_ARRAY_NESTING });
+function readArray(bytes: HeaderBytes, what: string): GgufValue {
   const type = bytes.u32(`element type of ${what}`);
+  if (type === ARRAY) bytes.fail('gguf-limit', what, 'is an array of arrays', { limit: MAX_ARRAY_NESTING });
   const elementBytes = minBytes(bytes, type, `elements of ${what}`);
   const length = bytes.checkCount(bytes.u64(`length of ${what}`), elementBytes, MAX_ARRAY_LENGTH, `length of ${what}`);
-  const raw = () => bytes.copy(length * elementBytes, what);
+  if (type === STRING || type === U64 || type === I64) return Array.from({ length }, () => readValue(bytes, type, what));
+  const raw = bytes.copy(length * elementBytes, what);
   switch (type) {
-    case U8:
-      return new Uint8Array(raw());
     case I8:
-      return new Int8Array(raw());
+      return new Int8Array(raw);
     case U16:
-      return new Uint16Array(raw());
+      return new Uint16Array(raw);
     case I16:
-      return new Int16Array(raw());
+      return new Int16Array(raw);
     case U32:
-      return new Uint32Array(raw());
+      return new Uint32Array(raw);
     case I32:
-      return new Int32Array(raw());
+      return new Int32Array(raw);
     case F32:
-      return new Float32Array(raw());
+      return new Float32Array(raw);
     case F64:
-      return new Float64Array(raw());
-    case BOOL: {
-      const flags = new Uint8Array(raw());
-      for (const flag of flags) readBool(bytes, flag, what);
-      return flags;
-    }
-    default: {
-      const values: GgufValue[] = [];
-      for (let i = 0; i < length; i++) values.push(readValue(bytes, type, what, nesting + 1));
-      return values;
-    }
+      return new Float64Array(raw);
+    case BOOL:
+      for (const flag of new Uint8Array(raw)) readBool(bytes, flag, what);
   }
+  return new Uint8Array(raw);
 }

@@ -1,8 +1,8 @@
 /**
  * A GGUF metadata value. Integers of 64 bits beyond the safe range stay bigint. Arrays of up to 32-bit numbers and of
- * floats are typed arrays, arrays of booleans are Uint8Arrays of 0 and 1, all others plain arrays.
+ * floats are typed arrays, arrays of booleans are Uint8Arrays of 0 and 1, all others plain arrays. Arrays do not nest.
  */
-export type GgufValue = number | bigint | boolean | string | GgufValue[] | ArrayLike<number>;
+export type GgufValue = number | bigint | boolean | string | readonly GgufValue[] | ArrayLike<number>;
 
 /** One tensor of a GGUF file. */
 export interface TensorInfo {
