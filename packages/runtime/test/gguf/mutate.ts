@@ -3,10 +3,9 @@ import type { GgufValue } from '../../src/model/gguf/types.ts';
 import { T, type Field } from './write-gguf.ts';
 
 /** Numbers at which readers break: around powers of two, limits and signs. */
-const CRITICAL = [
-  ...[0n, 1n, 2n, 3n, 4n, 5n, 8n, 12n, 13n, 31n, 32n, 33n, 64n, 65n, 100n, 255n, 256n, 1000n, 4096n, 65535n, 65536n],
-  ...[20n, 24n, 26n, 27n, 30n, 31n, 32n, 33n, 40n, 48n, 52n, 53n, 57n, 58n, 60n, 61n, 62n, 63n, 64n].flatMap((bit) => [2n ** bit - 1n, 2n ** bit, 2n ** bit + 1n]),
-];
+const CRITICAL = [0n, 1n, 2n, 3n, 4n, 5n, 8n, 12n, 13n, 31n, 32n, 33n, 64n, 65n, 100n, 255n, 256n, 1000n, 4096n, 65535n, 65536n].concat(
+  [20n, 24n, 26n, 27n, 30n, 31n, 32n, 33n, 40n, 48n, 52n, 53n, 57n, 58n, 60n, 61n, 62n, 63n, 64n].flatMap((bit) => [2n ** bit - 1n, 2n ** bit, 2n ** bit + 1n]),
+);
 
 /** One change of a file. Positions are fractions, so that they fit a file of any length. */
 type Mutation =

@@ -72,6 +72,15 @@ export class HeaderBytes {
     return Number(count);
   }
 
+  /** Goes past a length-prefixed string; its length in bytes. */
+  skipString(limit: number, what: string): number {
+    const at = this.take(8, what);
+    const length = this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
+    if (length > limit) this.fail('gguf-limit', what, `is longer than the limit of ${limit} bytes`, { limit, value: this.#view.getBigUint64(at, true) });
+    this.take(length, what);
+    return length;
+  }
+
   /** All bytes at hand, for values at positions that `take` gave; replaced by the next fetch. */
   get view(): DataView<ArrayBuffer> {
     return this.#view;
@@ -94,10 +103,8 @@ export class HeaderBytes {
 
   /** A length-prefixed string. Token strings may hold cut UTF-8, so only names are strict about it. */
   string(limit: number, what: string, strict = false): string {
-    const at = this.take(8, what);
-    const length = this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
-    if (length > limit) this.fail('gguf-limit', what, `is longer than the limit of ${limit} bytes`, { limit, value: this.#view.getBigUint64(at, true) });
-    const start = this.take(length, what);
+    const length = this.skipString(limit, what);
+    const start = this.offset - length;
     if (!strict) return decodeText(this.#bytes, start, length);
     return decodeStrictly(this.#bytes, start, length) ?? this.fail('gguf-value', what, 'is not valid UTF-8');
   }

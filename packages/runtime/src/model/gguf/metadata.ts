@@ -92,7 +92,8 @@ function readArray(bytes: HeaderBytes, what: string): GgufValue {
   if (type === ARRAY) bytes.fail('gguf-limit', what, 'is an array of arrays', { limit: MAX_ARRAY_NESTING });
   const elementBytes = minBytes(bytes, type, `elements of ${what}`);
   const length = bytes.checkCount(bytes.u64(`length of ${what}`), elementBytes, MAX_ARRAY_LENGTH, `length of ${what}`);
-  if (type === STRING || type === U64 || type === I64) return Array.from({ length }, () => readValue(bytes, type, what));
+  if (type === STRING) return readStrings(bytes, length, what);
+  if (type === U64 || type === I64) return Array.from({ length }, () => readValue(bytes, type, what));
   const raw = bytes.copy(length * elementBytes, what);
   switch (type) {
     case I8:
@@ -113,4 +114,12 @@ function readArray(bytes: HeaderBytes, what: string): GgufValue {
       for (const flag of new Uint8Array(raw)) readBool(bytes, flag, what);
   }
   return new Uint8Array(raw);
+}
+
+/** Goes over all lengths first: where bytes are still missing, nothing has been decoded in vain. */
+function readStrings(bytes: HeaderBytes, length: number, what: string): string[] {
+  const start = bytes.offset;
+  for (let i = 0; i < length; i++) bytes.skipString(MAX_STRING_BYTES, what);
+  bytes.offset = start;
+  return Array.from({ length }, () => bytes.string(MAX_STRING_BYTES, what));
 }
