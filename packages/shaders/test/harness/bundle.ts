@@ -12,7 +12,8 @@ export async function bundle(entry: string): Promise<string> {
       minify: false,
       target: 'es2023',
       lib: { entry, formats: ['es'] },
-      rolldownOptions: { external: /^node:/ },
+      // Case files are imported for what they do (register cases), though their package claims no side effects.
+      rolldownOptions: { external: /^node:/, treeshake: false },
     },
   });
   const outputs = [result].flat().flatMap((built) => ('output' in built ? built.output : []));

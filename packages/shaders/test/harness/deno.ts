@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { findLlvmpipeIcd } from '../../../../scripts/firefox.mjs';
 import { bundle } from './bundle.ts';
@@ -16,7 +16,8 @@ export async function openDeno(): Promise<KernelHost> {
   const script = join(folder, 'guest.mjs');
   await writeFile(script, await bundle('stdio-guest.ts'));
   const icd = process.env['GATEFOLD_GPU'] === 'real' ? undefined : findLlvmpipeIcd();
-  const deno = spawn(process.execPath, [createRequire(import.meta.url).resolve('deno'), 'run', '-A', '--unstable-webgpu', script], {
+  const program = join(dirname(createRequire(import.meta.url).resolve('deno/package.json')), 'bin.cjs');
+  const deno = spawn(process.execPath, [program, 'run', '-A', '--unstable-webgpu', script], {
     stdio: ['pipe', 'pipe', 'inherit'],
     // wgpu warns on every start where XDG_RUNTIME_DIR is unset.
     env: { XDG_RUNTIME_DIR: folder, ...process.env, ...(icd ? { VK_ICD_FILENAMES: icd } : {}), NO_COLOR: '1' },
