@@ -83,14 +83,14 @@ export interface RopeSpec {
   /** Rotated dimensions of each head, from its start. */
   readonly dims: number;
   readonly base: number;
-  /** Position scale: 1, or 1/factor for linear scaling. */
+  /** Position scale: 1, or 1/factor for linear scaling; 1 with YaRN, whose factor is in `yarn`. */
   readonly frequencyScale: number;
   readonly yarn: YarnSpec | null;
   /** `rope_freqs.weight` divides the frequencies (Llama 3, proportional RoPE). */
   readonly frequencyFactors: boolean;
 }
 
-/** YaRN (arXiv 2309.00071) with llama.cpp's parameter names. */
+/** YaRN (arXiv 2309.00071) with llama.cpp's parameter names. `attnFactor` comes on top of YaRN's own 1 + 0.1·ln(factor) on cos and sin. */
 export interface YarnSpec {
   readonly factor: number;
   readonly originalContext: number;

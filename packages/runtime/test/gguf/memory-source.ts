@@ -1,3 +1,4 @@
+import { GatefoldError } from '../../src/errors.ts';
 import type { ByteSource } from '../../src/shards/source.ts';
 
 /** Files held in memory, each as a source; counts what is read. */
@@ -21,7 +22,7 @@ export class MemorySource implements ByteSource {
   read(offset: number, length: number, options?: { signal?: AbortSignal; onBytes?: (bytes: number) => void }): Promise<Uint8Array<ArrayBuffer>> {
     this.reads.push({ offset, length });
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
-    if (offset + length > this.bytes.length) return Promise.reject(new Error(`${this.name} is shorter than ${offset + length}`));
+    if (offset + length > this.bytes.length) return Promise.reject(new GatefoldError('source-short', `${this.name} is shorter than ${offset + length}`));
     options?.onBytes?.(length);
     // A whole file is not copied, so that what a reader allocates can be measured.
     return Promise.resolve(length === this.bytes.length ? this.bytes : this.bytes.slice(offset, offset + length));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readGguf } from '../../src/model/gguf/read.ts';
 import { MemorySource } from './memory-source.ts';
 import { read, refusalOf } from './refusals.ts';
-import { F32, pair, strings, tensor } from './tiny-model.ts';
+import { F32, pair, strings, tensor, tinyModel } from './tiny-model.ts';
 import { T, writeGguf } from './write-gguf.ts';
 
 describe('metadata values', () => {
@@ -150,6 +150,18 @@ describe('reading', () => {
     const source = new MemorySource('small.gguf', writeGguf({ tensors: [tensor('a', [8])] }).bytes, {}, false);
     await readGguf(source);
     expect(source.reads).toEqual([{ offset: 0, length: 24 }, { offset: 24, length: source.bytes.length - 24 }]);
+  });
+
+  it('gives the same whatever the pieces that the bytes come in', async () => {
+    const { pairs, tensors } = tinyModel({ arch: 'olmoe', layers: 2 });
+    const { bytes } = writeGguf({ pairs: [...pairs, pair('u64s', T.array, { type: T.u64, values: [1, 2n ** 60n] })], tensors });
+    const whole = await readGguf(new MemorySource('m.gguf', bytes));
+    for (let firstReadBytes = 1; firstReadBytes < 600; firstReadBytes++) {
+      const source = new MemorySource('m.gguf', bytes);
+      const { metadata, tensors: found } = await readGguf(source, { firstReadBytes });
+      expect(metadata).toEqual(whole.metadata);
+      expect(found).toEqual(whole.tensors);
+    }
   });
 
   it('reads a vocabulary of 150,000 tokens in half a second', async () => {

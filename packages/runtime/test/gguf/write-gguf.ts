@@ -2,7 +2,7 @@
 export const T = { u8: 0, i8: 1, u16: 2, i16: 3, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9, u64: 10, i64: 11, f64: 12 } as const;
 
 /** What the writer can write: numbers for all number types, and arrays as `[element type, values]`. */
-export type Written = number | bigint | boolean | string | Uint8Array | WrittenArray;
+type Written = number | bigint | boolean | string | Uint8Array | WrittenArray;
 export interface WrittenArray {
   readonly type: number;
   readonly values: readonly Written[];

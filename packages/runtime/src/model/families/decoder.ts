@@ -4,7 +4,7 @@ import { CONTEXT, EPSILON, EXPERTS, FACTOR, HEAD_DIM, HEADS, LAYERS, VOCABULARY,
 import { ropeSpec } from './rope.ts';
 
 /** Where families of Llama-like decoders differ although their metadata looks alike. */
-export interface DecoderTraits {
+interface DecoderTraits {
   readonly ropeKind: RopeSpec['kind'];
   readonly qkNorm: AttentionSpec['qkNorm'];
   /** Whether the chosen experts' weights are divided by their sum, unless `expert_weights_norm` says otherwise. */

@@ -1,5 +1,5 @@
 /** How a tensor of one ggml type lies in a file. */
-export interface GgmlType {
+interface GgmlType {
   readonly name: string;
   /** Number in ggml's `enum ggml_type`, as GGUF stores it. */
   readonly id: number;

@@ -18,6 +18,8 @@ export interface HeaderReadOptions {
   readonly signal?: AbortSignal;
   /** Called with byte counts as they arrive. */
   readonly onBytes?: (bytes: number) => void;
+  /** Size of the first request, 512 KiB by default. */
+  readonly firstReadBytes?: number;
 }
 
 /**
@@ -124,9 +126,10 @@ export class HeaderBytes {
   async #fetchTo(end: number): Promise<void> {
     const loaded = this.#bytes.length;
     const { size } = this.source;
-    const wish = loaded === 0 && size === undefined ? FIXED_HEADER_BYTES : Math.max(end, loaded * 2, FIRST_READ_BYTES);
+    const { firstReadBytes = FIRST_READ_BYTES, ...readOptions } = this.options;
+    const wish = loaded === 0 && size === undefined ? FIXED_HEADER_BYTES : Math.max(loaded * 2, firstReadBytes);
     const target = Math.min(Math.max(wish, end), size ?? Infinity, MAX_HEADER_BYTES);
-    const chunk = await this.source.read(loaded, target - loaded, this.options);
+    const chunk = await this.source.read(loaded, target - loaded, readOptions);
     if (chunk.length !== target - loaded) this.fail('gguf-truncated', 'the header', `read stops at byte ${loaded + chunk.length}`, { limit: target });
     if (loaded === 0) {
       this.#bytes = chunk.byteLength === chunk.buffer.byteLength ? chunk : chunk.slice();

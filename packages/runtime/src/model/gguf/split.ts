@@ -15,7 +15,7 @@ export interface OpenFile {
 }
 
 /** What a file says of the split that it is a part of. */
-export interface SplitInfo {
+interface SplitInfo {
   /** `split.no`, from 0. */
   readonly index: number;
   /** `split.count`. */
