@@ -1,0 +1,30 @@
+// The library as a page downloads it: `dist/index.js`, the worker that it starts, and chunks that load when needed.
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vite';
+import { stripWesl } from '../../scripts/vite/strip-wesl.ts';
+
+/** Tokenisers and template engine lie in files of their own: `size-limit` counts them apart. */
+const output = {
+  entryFileNames: '[name].js',
+  chunkFileNames: 'chunk-[name]-[hash].js',
+  assetFileNames: '[name]-[hash][extname]',
+  codeSplitting: { groups: [{ name: 'text', test: /@huggingface[\\/](tokenizers|jinja)/ }] },
+};
+
+export default defineConfig({
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  base: './',
+  plugins: [stripWesl()],
+  worker: {
+    format: 'es',
+    plugins: () => [stripWesl()],
+    rolldownOptions: { output: { ...output, entryFileNames: 'worker-[hash].js' } },
+  },
+  build: {
+    target: 'es2022',
+    outDir: 'dist',
+    emptyOutDir: true,
+    modulePreload: false,
+    rolldownOptions: { input: { index: 'src/index.ts' }, preserveEntrySignatures: 'strict', output },
+  },
+});
