@@ -1,7 +1,7 @@
 import type { ModelSpec } from '../model/spec.ts';
 
-/** Where a model comes from. A string is a URL (in Node also a path); split models by their first file. */
-export type ModelSource = string | URL | File | Blob;
+/** Where a model comes from. A string is a URL (in Node also a path). Split models: the URL of any part, or all their Files. */
+export type ModelSource = string | URL | File | Blob | readonly File[];
 
 export interface LoadOptions {
   /** Positions of each session's KV cache; default: the model's own, at most 4,096. */
