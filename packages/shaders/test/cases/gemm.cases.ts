@@ -1,0 +1,61 @@
+import { gemm } from '../../src/gemm.ts';
+import { PLANAR_FORMATS } from '../../src/planar.ts';
+import { expectClose, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
+import { product, randomStack, type RandomStack } from '../reference/linear.ts';
+
+const F32 = 0;
+const Q8_0 = 8;
+const Q4_K = 12;
+const Q6_K = 14;
+
+function tokenRows(x: Float32Array, cols: number): readonly Float32Array[] {
+  return Array.from({ length: x.length / cols }, (_, token) => x.subarray(token * cols, (token + 1) * cols));
+}
+
+async function expectPlain(t: KernelTest, stack: RandomStack, tokens: number): Promise<void> {
+  const { rows, cols, weights } = stack;
+  const x = t.randomNormal(tokens * cols);
+  // A row more than there are tokens, which must stay as it is.
+  const out = t.output((tokens + 1) * rows * 4);
+  const batch = t.input(Uint32Array.of(5, tokens));
+  const step = await gemm(t.context, { label: 'gemm', x: t.input(x), weights, out, batch, maxTokens: 100 });
+  await t.run([step], { tokens, context: 5 + tokens });
+  const held = await t.readFloats(out, (tokens + 1) * rows);
+  expectClose(`${tokens} x ${rows} x ${cols}`, held.subarray(0, tokens * rows), tokenRows(x, cols).flatMap((row) => [...product(stack, row)]));
+  if (!held.subarray(tokens * rows).every(Number.isNaN)) throw new Error('rows beyond the batch were written');
+}
+
+for (const { id, name, blockSize } of PLANAR_FORMATS) {
+  kernelCase(`gemm ${name}`, (t) => expectPlain(t, randomStack(t, [{ type: id, rows: 9 }], blockSize === 256 ? 512 : 288), 5));
+}
+
+for (const [rows, cols] of [[1, 32], [63, 288], [64, 256], [65, 64], [130, 2048]] as const) {
+  kernelCase(`gemm of ${rows} rows of ${cols}`, async (t) => {
+    const stack = randomStack(t, [{ type: Q8_0, rows }], cols);
+    for (const tokens of cols === 2048 ? [33] : [1, 7, 31, 32, 33, 65]) await expectPlain(t, stack, tokens);
+  });
+}
+
+kernelCase('gemm stacked: three types', async (t) => {
+  const shapes = [{ type: Q4_K, rows: 65 }, { type: F32, rows: 2 }, { type: Q6_K, rows: 31 }];
+  await expectPlain(t, randomStack(t, shapes, 256), 7);
+});
+
+kernelCase('gemm with bias and residual into a part of wider rows', async (t) => {
+  const stack = randomStack(t, [{ type: Q8_0, rows: 37 }, { type: Q8_0, rows: 4 }], 96);
+  const tokens = 35;
+  const x = t.randomNormal(tokens * 96);
+  const bias = t.randomNormal(41);
+  const before = t.randomNormal(tokens * 50);
+  const out = t.input(before);
+  const batch = t.input(Uint32Array.of(0, tokens));
+  const args = { label: 'gemm', x: t.input(x), weights: stack.weights, out, outOffset: 3, outStride: 50, bias: t.input(bias), residual: true, batch, maxTokens: 64 };
+  // More workgroups than the batch needs, as when the counts come from a larger pass.
+  await t.run([await gemm(t.context, args)], { tokens: 64, context: 64 });
+  const y = tokenRows(x, 96).map((row) => product(stack, row));
+  const expected = Float64Array.from(before, (value, at) => {
+    const row = (at % 50) - 3;
+    return row < 0 || row >= 41 ? value : value + (y[Math.floor(at / 50)]?.[row] ?? NaN) + (bias[row] ?? NaN);
+  });
+  expectClose('out', await t.readFloats(out, before.length), expected);
+});
