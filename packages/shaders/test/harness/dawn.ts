@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { create, globals } from 'webgpu';
 import { swiftShaderIcd } from '../../../../scripts/browser.mjs';
 import { Guest } from './guest.ts';
@@ -11,6 +12,8 @@ export function dawnGpu(): GPU {
   if (!instance) {
     const icd = process.env['GATEFOLD_GPU'] === 'real' ? undefined : swiftShaderIcd();
     if (icd) process.env['VK_ICD_FILENAMES'] ??= icd;
+    // Mesa's Vulkan layers warn on every start where it is unset.
+    process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
     Object.assign(globalThis, globals);
     instance = create([]);
   }
