@@ -1,8 +1,11 @@
 export * from './context.ts';
 export * from './embed.ts';
 export * from './errors.ts';
+export * from './expert-gemv.ts';
+export { type ExpertActivation } from './expert-pool.ts';
 export * from './gemm.ts';
 export * from './gemv.ts';
+export * from './grouped-gemm.ts';
 export * from './moe-gather.ts';
 export * from './moe-plan.ts';
 export * from './planar.ts';

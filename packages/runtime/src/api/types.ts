@@ -32,7 +32,7 @@ export interface ProgressEvent {
 
 /** Something a person should know that stops nothing, e.g. a server without Range, a full disk. */
 export interface Warning {
-  readonly code: 'no-range' | 'quota-exceeded' | 'no-store' | 'slow-adapter' | 'unknown-tokenizer' | 'other';
+  readonly code: 'no-range' | 'quota-exceeded' | 'no-store' | 'shard-damaged' | 'slow-adapter' | 'unknown-tokenizer' | 'other';
   readonly message: string;
 }
 
@@ -86,6 +86,8 @@ export interface GenerateRequest {
 
 export interface TokenEvent {
   readonly id: number;
+  /** The text that this token completes; empty while a character of several bytes is incomplete. */
+  readonly text: string;
   /** Position of the token in the sequence. */
   readonly position: number;
   /** Expert ids chosen when this token was computed, [moeLayer][k], in `moeLayers` order; empty for dense models. */
@@ -109,6 +111,8 @@ export type FinishReason = 'stop' | 'length' | 'aborted';
 export interface GenerateResult {
   readonly ids: readonly number[];
   readonly finishReason: FinishReason;
+  /** Text that was held back after the last token, e.g. of an incomplete character. */
+  readonly textEnd: string;
   readonly stats: GenerateStats;
 }
 
@@ -153,16 +157,46 @@ export interface ChatMessage {
   readonly content: string;
 }
 
+export interface TokenizeOptions {
+  /** Text of special tokens stands for these tokens; default true. */
+  readonly special?: boolean;
+  /** Begin with BOS where the model's file asks for it; default true. */
+  readonly bos?: boolean;
+}
+
+export interface DetokenizeOptions {
+  /** Write special tokens out; default false. */
+  readonly special?: boolean;
+}
+
+export interface ChatTemplateOptions {
+  /** End where the assistant's answer starts; default true. */
+  readonly addGenerationPrompt?: boolean;
+}
+
+export interface SessionGenerateOptions {
+  /** Ends the answer within one token; what was generated so far is the result, with finishReason `aborted`. */
+  readonly signal?: AbortSignal;
+  readonly onPrefill?: (event: PrefillEvent) => void;
+}
+
+/** One conversation over a loaded model: a KV cache, and the ids whose keys and values it holds. */
+export interface Session {
+  /** Yields tokens as they come and returns the result. One generation at a time: throws `SessionBusyError`. */
+  generate(request: GenerateRequest, options?: SessionGenerateOptions): AsyncGenerator<TokenEvent, GenerateResult, void>;
+  dispose(): Promise<void>;
+}
+
 /**
  * A loaded model as seen through the worker's port: plain data in and out. The worker implements it
  * (`worker/service.ts`), the public `Model` wraps it, and in Node the same object is used without a worker.
  */
 export interface ModelService {
   info(): Promise<ModelInfo>;
-  tokenize(text: string, options?: { readonly special?: boolean; readonly bos?: boolean }): Promise<number[]>;
-  detokenize(ids: readonly number[], options?: { readonly special?: boolean }): Promise<string>;
+  tokenize(text: string, options?: TokenizeOptions): Promise<number[]>;
+  detokenize(ids: readonly number[], options?: DetokenizeOptions): Promise<string>;
   /** Renders the model's chat template. */
-  applyChatTemplate(messages: readonly ChatMessage[], options?: { readonly addGenerationPrompt?: boolean }): Promise<string>;
+  applyChatTemplate(messages: readonly ChatMessage[], options?: ChatTemplateOptions): Promise<string>;
   createSession(): Promise<number>;
   disposeSession(session: number): Promise<void>;
   /** Runs to the end; `abort(session)` ends it within one token. */

@@ -111,3 +111,11 @@ export class SamplingError extends GatefoldError {
     super('bad-sampling', `${field} is ${value}, but must lie between ${low} and ${high}.`, { field, value, low, high });
   }
 }
+
+/** A session was asked to generate while it already does. */
+export class SessionBusyError extends GatefoldError {
+  override readonly name = 'SessionBusyError';
+  constructor() {
+    super('session-busy', 'This session is generating already. Await or abort that first, or create another session.');
+  }
+}

@@ -36,20 +36,22 @@ export class SourceError extends GatefoldError {
   }
 }
 
-/** A shard's bytes are not the ones that its manifest promises, twice in a row. */
+/** A shard's bytes have another hash than they should, twice in a row. */
 export class ShardHashError extends GatefoldError {
   override readonly name = 'ShardHashError';
   constructor(
     readonly shard: string,
+    readonly url: string,
     /** SHA-256, hex. */
     readonly expected: string,
     readonly actual: string,
-    readonly url: string,
+    /** Who says what the hash should be: the manifest, or the first fetch of this shard. */
+    readonly origin: 'manifest' | 'first fetch',
   ) {
-    super(
-      'shard-hash',
-      `${url}: shard ${shard} has SHA-256 ${actual}, but the manifest says ${expected}. The file or the manifest is wrong; get both from one source that you trust.`,
-      { shard, expected, actual, url },
-    );
+    const fix =
+      origin === 'manifest'
+        ? 'The file or the manifest is wrong; get both from one source that you trust.'
+        : 'The file has changed since it was stored; delete the stored model and load it again.';
+    super('shard-hash', `${url}: shard ${shard} has SHA-256 ${actual}, but by the ${origin} it is ${expected}. ${fix}`, { shard, url, expected, actual, origin });
   }
 }

@@ -1,3 +1,5 @@
+import type { ExpertActivation } from '../../src/expert-pool.ts';
+
 /** Random choices of k distinct experts a token. */
 export function randomIds(randomInt: (limit: number) => number, tokens: number, topK: number, experts: number): Uint32Array<ArrayBuffer> {
   const ids = new Uint32Array(tokens * topK);
@@ -16,4 +18,36 @@ export function gatherReference(out: ArrayLike<number>, y: ArrayLike<number>, we
     for (let j = 0; j < topK; j++) sum += (weights[token * topK + j] ?? NaN) * (y[(token * topK + j) * width + (at % width)] ?? NaN);
     return sum;
   });
+}
+
+/** y = W x in f64, W row by row. */
+export function product(w: Float64Array, x: ArrayLike<number>): Float64Array {
+  const rows = w.length / x.length;
+  return Float64Array.from({ length: rows }, (_, r) => {
+    let sum = 0;
+    for (let c = 0; c < x.length; c++) sum += (w[r * x.length + c] ?? NaN) * (x[c] ?? NaN);
+    return sum;
+  });
+}
+
+/** One expert's hidden row in f64. `matrices` are gate and up, or up alone for `gelu`. */
+export function hiddenReference(matrices: readonly Float64Array[], x: ArrayLike<number>, activation: ExpertActivation): Float64Array {
+  const [first = new Float64Array(0), second = first] = matrices.map((w) => product(w, x));
+  return first.map((gate, i) => activate(gate, second[i] ?? NaN, activation));
+}
+
+function activate(gate: number, up: number, activation: ExpertActivation): number {
+  const gelu = (v: number): number => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
+  switch (activation) {
+    case 'swiglu':
+      return (gate / (1 + Math.exp(-gate))) * up;
+    case 'swiglu-clamped': {
+      const capped = Math.min(gate, 7);
+      return (capped / (1 + Math.exp(-1.702 * capped))) * (Math.max(-7, Math.min(7, up)) + 1);
+    }
+    case 'geglu':
+      return gelu(gate) * up;
+    case 'gelu':
+      return gelu(up);
+  }
 }

@@ -1,0 +1,194 @@
+import type { ProgressEvent, Warning } from '../api/types.ts';
+import { coalesce } from './coalesce.ts';
+import { ShardHashError } from './errors.ts';
+import { sha256 } from './hash.ts';
+import { limiter } from './limiter.ts';
+import { ProgressMeter } from './progress-meter.ts';
+import type { Shard, ShardPlan, ShardReader, ShardStats } from './shard.ts';
+import type { ByteSource } from './source.ts';
+import type { HashedShard, ModelStore } from './store/model-store.ts';
+import { Transfer } from './transfer.ts';
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Shards that are missing are fetched together up to this, so that their neighbouring ranges become one request. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+const BATCH_SHARDS = 64;
+
+/** Bytes that `loadAll` holds ahead of the consumer. */
+const READ_AHEAD_BYTES = 64 * 1024 * 1024;
+
+export interface LoaderOptions {
+  /** SHA-256 in hex by shard id. */
+  readonly manifest?: Readonly<Record<string, string>>;
+  /** Requests at a time; default 6, which is what browsers allow an HTTP/1.1 server. */
+  readonly parallel?: number;
+  readonly onWarning?: (warning: Warning) => void;
+  readonly onProgress?: (event: ProgressEvent) => void;
+  /** Bytes that were fetched before, for the header: counted in `stats`. */
+  readonly headerBytesFetched?: number;
+}
+
+/** Brings shards: from the store where they are there and whole, else from the files, verified and then stored. */
+export class ShardLoader implements ShardReader {
+  readonly stats: ShardStats;
+  readonly #limit: ReturnType<typeof limiter>;
+  readonly #transfers = new Map<string, Transfer>();
+  #progress: ProgressMeter | undefined;
+
+  /** @param files the model's files, as the plan's ranges number them */
+  constructor(
+    readonly plan: ShardPlan,
+    readonly files: readonly ByteSource[],
+    readonly store: ModelStore,
+    readonly options: LoaderOptions = {},
+  ) {
+    this.stats = { bytesFetched: options.headerBytesFetched ?? 0, shardsFetched: 0, bytesFromStore: 0, shardsFromStore: 0 };
+    this.#limit = limiter(options.parallel ?? 6);
+  }
+
+  /**
+   * Verified bytes of one shard. Concurrent reads of a shard share its bytes: do not change them.
+   * Throws `SourceError`, `ShardHashError`, and the signal's reason.
+   */
+  async read(shard: Shard, options: { signal?: AbortSignal } = {}): Promise<Bytes> {
+    options.signal?.throwIfAborted();
+    return this.#transfer([shard]).wait(shard, options.signal);
+  }
+
+  /**
+   * Brings all shards, in order, to a consumer that is awaited before it gets the next; reads a bounded number of
+   * bytes ahead of it. Resolves when all are consumed and stored. Throws as `read`, and what the consumer throws.
+   */
+  async loadAll(shards: readonly Shard[], onShard: (shard: Shard, bytes: Bytes) => Promise<void> | void, options: { signal?: AbortSignal } = {}): Promise<void> {
+    const stop = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+    const ahead: { shard: Shard; bytes: Promise<Bytes> }[] = [];
+    let bytesAhead = 0;
+    let next = 0;
+    const readAhead = () => {
+      while (next < shards.length && bytesAhead < READ_AHEAD_BYTES && ahead.length < BATCH_SHARDS) {
+        const batch = this.#batch(shards, next);
+        next += batch.length;
+        const transfer = this.#transfer(batch);
+        for (const shard of batch) {
+          const bytes = (this.#transfers.get(shard.id) ?? transfer).wait(shard, signal);
+          bytes.catch(() => {});
+          ahead.push({ shard, bytes });
+          bytesAhead += shard.byteLength;
+        }
+      }
+    };
+    this.#progress = this.options.onProgress && new ProgressMeter(shards, this.options.onProgress);
+    try {
+      options.signal?.throwIfAborted();
+      readAhead();
+      for (let reading = ahead.shift(); reading; reading = ahead.shift()) {
+        const bytes = await reading.bytes;
+        await onShard(reading.shard, bytes);
+        bytesAhead -= reading.shard.byteLength;
+        readAhead();
+      }
+      await this.store.flush();
+      this.#progress?.end();
+    } finally {
+      stop.abort();
+      this.#progress = undefined;
+    }
+  }
+
+  /** The shards from `start` on that are best read together: one that is stored, or several that are not. */
+  #batch(shards: readonly Shard[], start: number): readonly Shard[] {
+    const isLone = (shard: Shard) => this.store.has(shard) || this.#transfers.has(shard.id);
+    let end = start;
+    let bytes = 0;
+    for (; end < shards.length && end - start < BATCH_SHARDS; end++) {
+      const shard = shards[end];
+      if (!shard) break;
+      bytes += shard.byteLength;
+      if (end > start && (bytes > BATCH_BYTES || isLone(shard))) break;
+      if (isLone(shard)) return [shard];
+    }
+    return shards.slice(start, end);
+  }
+
+  /** Starts to bring shards, or joins where the first is on its way already. */
+  #transfer(batch: readonly Shard[]): Transfer {
+    const known = batch[0] && this.#transfers.get(batch[0].id);
+    if (known) return known;
+    const transfer = new Transfer(
+      (signal) => this.#bring(batch, signal),
+      () => {
+        for (const { id } of batch) if (this.#transfers.get(id) === transfer) this.#transfers.delete(id);
+      },
+    );
+    for (const { id } of batch) this.#transfers.set(id, transfer);
+    return transfer;
+  }
+
+  async #bring(batch: readonly Shard[], signal: AbortSignal): Promise<ReadonlyMap<string, Bytes>> {
+    const found = new Map<string, Bytes>();
+    const missing: Shard[] = [];
+    for (const shard of batch) {
+      const bytes = await this.store.read(shard);
+      if (!bytes) missing.push(shard);
+      else {
+        found.set(shard.id, bytes);
+        this.stats.bytesFromStore += bytes.length;
+        this.stats.shardsFromStore++;
+        this.#progress?.addFromStore(bytes.length);
+        this.#progress?.addShard();
+      }
+    }
+    if (missing.length > 0) for (const { shard, bytes } of await this.#fetchVerified(missing, signal)) found.set(shard.id, bytes);
+    return found;
+  }
+
+  async #fetchVerified(shards: readonly Shard[], signal: AbortSignal): Promise<readonly HashedShard[]> {
+    await this.store.room();
+    const fetched = await this.#fetch(shards, signal);
+    const hashed = await Promise.all(shards.map((shard, i) => this.#verify(shard, fetched[i] ?? new Uint8Array(0), signal)));
+    this.store.write(hashed);
+    for (const { bytes } of hashed) {
+      this.stats.bytesFetched += bytes.length;
+      this.stats.shardsFetched++;
+      this.#progress?.addShard();
+    }
+    return hashed;
+  }
+
+  /** Checks a shard against its manifest or its first fetch; one that differs is fetched once more. */
+  async #verify(shard: Shard, bytes: Bytes, signal: AbortSignal): Promise<HashedShard> {
+    const promised = this.options.manifest?.[shard.id];
+    const expected = promised ?? this.store.recordedHash(shard);
+    if (expected === undefined && !this.store.writable) return { shard, bytes, sha256: '' };
+    const hash = await sha256(bytes);
+    if (expected === undefined || hash === expected) return { shard, bytes, sha256: hash };
+    const [again = bytes] = await this.#fetch([shard], signal);
+    const hashAgain = await sha256(again);
+    if (hashAgain === expected) return { shard, bytes: again, sha256: hashAgain };
+    const url = this.files[shard.ranges[0]?.file ?? 0]?.name ?? '';
+    throw new ShardHashError(shard.id, url, expected, hashAgain, promised === undefined ? 'first fetch' : 'manifest');
+  }
+
+  async #fetch(shards: readonly Shard[], signal: AbortSignal): Promise<readonly Bytes[]> {
+    const whole = shards.map(({ byteLength }) => new Uint8Array(byteLength));
+    const onBytes = (bytes: number) => this.#progress?.addFetched(bytes);
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const fetches = coalesce(shards).map(({ file, offset, length, parts }) =>
+      this.#limit(async () => {
+        const source = this.files[file];
+        if (!source) throw new TypeError(`the model has no file ${file}`);
+        const bytes = await source.read(offset, length, { signal: either, onBytes });
+        for (const { shard, inShard, inSpan, length: size } of parts) whole[shard]?.set(bytes.subarray(inSpan, inSpan + size), inShard);
+      }),
+    );
+    try {
+      await Promise.all(fetches);
+    } finally {
+      stop.abort();
+    }
+    return whole;
+  }
+}

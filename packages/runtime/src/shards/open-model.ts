@@ -1,0 +1,46 @@
+import { readGguf } from '../model/gguf/read.ts';
+import type { GgufModel } from '../model/gguf/types.ts';
+import { ShardLoader, type LoaderOptions } from './loader.ts';
+import { planShards } from './plan.ts';
+import { RecordedSource } from './recorded-source.ts';
+import type { ByteSource } from './source.ts';
+import { HttpSource } from './sources/http.ts';
+import { ModelStore } from './store/model-store.ts';
+import type { ShardStore } from './store/store.ts';
+
+export interface OpenModelOptions extends Omit<LoaderOptions, 'headerBytesFetched'> {
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Reads a model's header (from the store, where a URL was opened before) and plans its shards; fetches no weights.
+ * Throws `SourceError`, and what `readGguf` throws.
+ */
+export async function openModel(source: ByteSource, store: ShardStore, options: OpenModelOptions = {}): Promise<{ readonly gguf: GgufModel; readonly loader: ShardLoader }> {
+  // Files and Blobs are at hand anyway: only what comes over the network is worth recording.
+  const recorded = source instanceof HttpSource && store.kind !== 'none' ? new RecordedSource(source, store) : undefined;
+  let headerBytesFetched = 0;
+  const onBytes = (bytes: number) => {
+    headerBytesFetched += bytes;
+    options.onProgress?.({ phase: 'header', bytes: headerBytesFetched, bytesTotal: headerBytesFetched, shards: 0, shardsTotal: 0, bytesFromStore: 0 });
+  };
+  const gguf = await readGguf(recorded ?? source, { onBytes, ...(options.signal ? { signal: options.signal } : {}) });
+  const plan = await planShards(gguf, options.signal);
+  const onWarning = options.onWarning ?? (() => {});
+  try {
+    await recorded?.keep(plan.modelId);
+    const name = gguf.metadata.get('general.name');
+    await store.addModel({
+      id: plan.modelId,
+      name: typeof name === 'string' ? name : source.name,
+      source: source.name,
+      bytesTotal: plan.shards.reduce((sum, { byteLength }) => sum + byteLength, 0),
+      shardsTotal: plan.shards.length,
+    });
+  } catch (error) {
+    onWarning({ code: 'no-store', message: `The model cannot be stored (${String(error)}): it will be fetched again next time.` });
+  }
+  const modelStore = await ModelStore.open(store, plan.modelId, onWarning);
+  const loader = new ShardLoader(plan, gguf.files.map((file) => file.source), modelStore, { ...options, headerBytesFetched });
+  return { gguf, loader };
+}

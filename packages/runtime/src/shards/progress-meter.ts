@@ -1,0 +1,56 @@
+import type { ProgressEvent } from '../api/types.ts';
+import type { Shard } from './shard.ts';
+
+/** Events closer together than this tell a person nothing. */
+const INTERVAL_MS = 50;
+
+/** Counts what arrives of the given shards and reports it, at most every 50 ms. */
+export class ProgressMeter {
+  readonly #bytesTotal: number;
+  #bytes = 0;
+  #bytesFromStore = 0;
+  #shards = 0;
+  #reported = 0;
+
+  constructor(
+    readonly shards: readonly Shard[],
+    readonly onProgress: (event: ProgressEvent) => void,
+  ) {
+    this.#bytesTotal = shards.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  addFetched(bytes: number): void {
+    this.#bytes += bytes;
+    this.#report();
+  }
+
+  addFromStore(bytes: number): void {
+    this.#bytesFromStore += bytes;
+    this.addFetched(bytes);
+  }
+
+  addShard(): void {
+    this.#shards++;
+    this.#report();
+  }
+
+  end(): void {
+    this.#reported = 0;
+    this.#report();
+  }
+
+  #report(): void {
+    const now = performance.now();
+    if (now - this.#reported < INTERVAL_MS) return;
+    this.#reported = now;
+    this.onProgress({
+      phase: 'fetch',
+      // What is fetched twice, or as padding between ranges, must not lead past the end.
+      bytes: Math.min(this.#bytes, this.#bytesTotal),
+      bytesTotal: this.#bytesTotal,
+      shards: this.#shards,
+      shardsTotal: this.shards.length,
+      bytesFromStore: this.#bytesFromStore,
+    });
+  }
+}

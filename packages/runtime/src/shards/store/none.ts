@@ -1,0 +1,16 @@
+import type { ShardStore } from './store.ts';
+
+/** The store of hosts that have none: takes everything and keeps nothing. */
+export const NO_STORE: ShardStore = {
+  kind: 'none',
+  addModel: async () => {},
+  records: async () => new Map(),
+  get: async () => undefined,
+  put: async () => {},
+  remove: async () => {},
+  getHeader: async () => undefined,
+  putHeader: async () => {},
+  removeHeader: async () => {},
+  list: async () => [],
+  delete: async () => {},
+};

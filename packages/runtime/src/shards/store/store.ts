@@ -1,0 +1,54 @@
+/** What is written down of a shard once its bytes are stored. */
+export interface ShardRecord {
+  /** Hex. */
+  readonly sha256: string;
+  readonly byteLength: number;
+}
+
+/** A model with shards in a store. */
+export interface StoredModel {
+  readonly id: string;
+  /** The model's own name. */
+  readonly name: string;
+  /** Where it came from: URL or file name. */
+  readonly source: string;
+  /** Bytes and shards that are stored, and how many the whole model has. */
+  readonly bytes: number;
+  readonly bytesTotal: number;
+  readonly shards: number;
+  readonly shardsTotal: number;
+}
+
+/** The parts of a file that were read to understand it, so that the next start needs no network. */
+export interface StoredHeader {
+  /** Model that the file belongs to. */
+  readonly modelId: string;
+  readonly version: string | undefined;
+  /** Whole size of the file in bytes. */
+  readonly size: number | undefined;
+  readonly segments: readonly { readonly offset: number; readonly bytes: Uint8Array<ArrayBuffer> }[];
+}
+
+/**
+ * Where shards are kept between visits. Nothing that comes out is trusted: `ModelStore` hashes it. Methods reject
+ * with what the place throws (`QuotaExceededError` when it is full).
+ */
+export interface ShardStore {
+  readonly kind: 'indexeddb' | 'none';
+  /** Enters a model in the list. */
+  addModel(model: Pick<StoredModel, 'id' | 'name' | 'source' | 'bytesTotal' | 'shardsTotal'>): Promise<void>;
+  /** Records of the shards that are there in whole, by shard id. */
+  records(modelId: string): Promise<ReadonlyMap<string, ShardRecord>>;
+  /** A shard's bytes as they are found; undefined where there are none. */
+  get(modelId: string, shardId: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Stores shards: all bytes first, then all records, so that a record never stands for half a shard. */
+  put(modelId: string, shards: readonly { readonly id: string; readonly bytes: Blob; readonly sha256: string }[]): Promise<void>;
+  remove(modelId: string, shardId: string): Promise<void>;
+  /** @param name of the file's source */
+  getHeader(name: string): Promise<StoredHeader | undefined>;
+  putHeader(name: string, header: StoredHeader): Promise<void>;
+  removeHeader(name: string): Promise<void>;
+  list(): Promise<StoredModel[]>;
+  /** Deletes a model with all its shards and headers; nothing happens where it is not there. */
+  delete(modelId: string): Promise<void>;
+}

@@ -1,0 +1,82 @@
+import type { ShaderContext } from './context.ts';
+import { activationCondition, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
+import type { ExpertPool } from './planar.ts';
+import type { Step } from './step.ts';
+
+/** Threads of a workgroup of both kernels. */
+const THREADS = 128;
+
+interface ExpertGemvArgs {
+  readonly label: string;
+  /** [topK] u32: the token's experts */
+  readonly ids: GPUBufferBinding;
+  /** [experts] u32: the slot of each expert, 0xffffffff where it is absent. */
+  readonly slots: GPUBufferBinding;
+  readonly pool: ExpertPool;
+  readonly topK: number;
+}
+
+export interface ExpertGateUpArgs extends ExpertGemvArgs {
+  /** [d] f32 */
+  readonly x: GPUBufferBinding;
+  /** [topK, width] f32, written; rows of absent experts are 0 */
+  readonly hidden: GPUBufferBinding;
+  readonly activation: ExpertActivation;
+}
+
+export interface ExpertDownArgs extends ExpertGemvArgs {
+  /** [topK, width] f32 */
+  readonly hidden: GPUBufferBinding;
+  /** [topK] f32 */
+  readonly weights: GPUBufferBinding;
+  /** [d] f32: the residual stream, added to; absent experts add nothing */
+  readonly out: GPUBufferBinding;
+}
+
+/**
+ * One token's chosen experts, first half, in one dispatch: hidden[j] = activation(gate_j · x, up_j · x). The pool's
+ * matrices are gate and up (up alone for `gelu`), `width` rows of d, and may differ in type; 4 pages at most.
+ */
+export async function expertGateUp(context: ShaderContext, args: ExpertGateUpArgs): Promise<Step> {
+  const { label, x, ids, slots, pool, hidden, topK, activation } = args;
+  const matrices = gateUpMatrices(label, pool, activation);
+  const { rows, cols } = matrices.UP;
+  const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, 4);
+  const groups = cols / 32;
+  const lanes = lanesFor(groups, 32);
+  return context.step({
+    label,
+    module: 'expert_gate_up',
+    conditions: { ...conditions, ...activationCondition(activation) },
+    constants: { ...constants, GROUPS: groups, WIDTH: rows, LANES: lanes },
+    bindings: { ...bindings, 1: x, 2: ids, 3: slots, 4: hidden },
+    workgroups: [Math.ceil(rows / (THREADS / lanes)), topK, 1],
+  });
+}
+
+/**
+ * One token's chosen experts, second half, in one dispatch: out += Σ_j weights[j] · down_j · hidden[j]. The pool's
+ * matrix is down, d rows of `width`. Three pages at most where a stage may bind only 8 storage buffers, else four.
+ */
+export async function expertDown(context: ShaderContext, args: ExpertDownArgs): Promise<Step> {
+  const { label, hidden, ids, weights, slots, pool, out, topK } = args;
+  const down = downMatrix(label, pool);
+  const { conditions, constants, bindings } = poolRequest(context, label, pool, { DOWN: down }, 5);
+  const groups = down.cols / 32;
+  const lanes = lanesFor(topK * groups, 64);
+  return context.step({
+    label,
+    module: 'expert_down',
+    conditions,
+    constants: { ...constants, GROUPS: groups, WIDTH: down.rows, TOP_K: topK, LANES: lanes },
+    bindings: { ...bindings, 1: hidden, 2: ids, 3: weights, 4: slots, 5: out },
+    workgroups: [Math.ceil(down.rows / (THREADS / lanes)), 1, 1],
+  });
+}
+
+/** Threads that share an output: a power of two that leaves each at least two groups of 32 weights, if it can. */
+function lanesFor(groups: number, most: number): number {
+  let lanes = 1;
+  while (lanes < most && lanes * 4 <= groups) lanes *= 2;
+  return lanes;
+}

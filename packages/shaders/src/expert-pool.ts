@@ -1,0 +1,84 @@
+import type { Conditions, ShaderContext } from './context.ts';
+import { KernelArgumentError } from './errors.ts';
+import { formatConditions, type ExpertPool, type PlanarMatrix } from './planar.ts';
+
+/** Pages that a kernel can bind (weights.wesl). */
+const MAX_PAGES = 4;
+/** Bindings of a pool's pages. */
+const PAGE_BINDINGS = [0, 10, 11, 12] as const;
+
+/** What an expert kernel needs to read a pool's matrices. */
+export interface PoolRequest {
+  readonly conditions: Conditions;
+  readonly constants: Readonly<Record<string, number>>;
+  readonly bindings: Readonly<Record<number, GPUBindingResource>>;
+}
+
+/**
+ * Conditions, constants and bindings by which a kernel reads `matrices` of `pool`, each named as the kernel's constants
+ * `NAME_TYPE` and `NAME_BASE` do. Throws `KernelArgumentError` where the pool has more pages than the kernel can bind.
+ *
+ * @param otherBuffers storage buffers that the kernel binds beside the pages
+ */
+export function poolRequest(
+  context: ShaderContext,
+  label: string,
+  pool: ExpertPool,
+  matrices: Readonly<Record<string, PlanarMatrix>>,
+  otherBuffers: number,
+): PoolRequest {
+  const { pages, slotsPerPage, slotWords } = pool;
+  const limit = Math.min(MAX_PAGES, context.device.limits.maxStorageBuffersPerShaderStage - otherBuffers);
+  if (pages.length < 1 || pages.length > limit) {
+    throw new KernelArgumentError(
+      label,
+      `an expert pool of ${pages.length} pages; between 1 and ${limit} can be bound here (maxStorageBuffersPerShaderStage): use larger pages or fewer slots`,
+    );
+  }
+  const constants: Record<string, number> = { SLOTS_PER_PAGE: slotsPerPage, SLOT_WORDS: slotWords };
+  for (const [name, { type, cols, baseWord }] of Object.entries(matrices)) {
+    if (cols % 32 !== 0) throw new KernelArgumentError(label, `rows of ${cols} weights; must be a multiple of 32`);
+    constants[`${name}_TYPE`] = type;
+    constants[`${name}_BASE`] = baseWord;
+  }
+  return {
+    conditions: {
+      ...formatConditions(Object.values(matrices).map(({ type }) => type)),
+      PAGES: pages.length > 1,
+      PAGES_3: pages.length > 2,
+      PAGES_4: pages.length > 3,
+    },
+    constants,
+    bindings: Object.fromEntries(pages.map((page, i) => [PAGE_BINDINGS[i], page])),
+  };
+}
+
+/** Expert activations, after the model spec's axis. `gelu` has no gate matrix. */
+export type ExpertActivation = 'swiglu' | 'swiglu-clamped' | 'geglu' | 'gelu';
+
+/** The condition by which activation.wesl includes an activation. */
+export function activationCondition(activation: ExpertActivation): Conditions {
+  const names = { swiglu: 'SWIGLU', 'swiglu-clamped': 'SWIGLU_CLAMPED', geglu: 'GEGLU', gelu: 'GELU' } as const;
+  return { [names[activation]]: true };
+}
+
+/** The first-half matrices of a pool by the names of the kernels' constants: gate and up, or up alone for `gelu`. */
+export function gateUpMatrices(label: string, { matrices }: ExpertPool, activation: ExpertActivation): { readonly UP: PlanarMatrix; readonly GATE?: PlanarMatrix } {
+  const [first, second] = matrices;
+  const gated = activation !== 'gelu';
+  if (!first || (gated ? !second : second) || matrices.length > 2) {
+    throw new KernelArgumentError(label, `${activation} needs ${gated ? 'the matrices gate and up' : 'the matrix up alone'}, got ${matrices.length} matrices`);
+  }
+  if (!second) return { UP: first };
+  if (first.rows !== second.rows || first.cols !== second.cols) {
+    throw new KernelArgumentError(label, `gate is ${first.rows} x ${first.cols} but up is ${second.rows} x ${second.cols}`);
+  }
+  return { GATE: first, UP: second };
+}
+
+/** The single matrix of a second-half pool. */
+export function downMatrix(label: string, { matrices }: ExpertPool): PlanarMatrix {
+  const [down] = matrices;
+  if (!down || matrices.length > 1) throw new KernelArgumentError(label, `needs the matrix down alone, got ${matrices.length} matrices`);
+  return down;
+}

@@ -1,0 +1,68 @@
+import type { ShaderContext } from './context.ts';
+import { KernelArgumentError } from './errors.ts';
+import { activationCondition, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
+import { DOWN_DISPATCH_OFFSET, GATE_UP_DISPATCH_OFFSET, MOE_TILE_COLUMNS } from './moe-plan.ts';
+import type { ExpertPool } from './planar.ts';
+import type { Step } from './step.ts';
+
+interface GroupedGemmArgs {
+  readonly label: string;
+  /** The tables that `moePlan` made for this pass; also the source of the dispatch arguments. */
+  readonly plan: GPUBuffer;
+  /** [experts] u32: the slot of each expert, 0xffffffff where it is absent. */
+  readonly slots: GPUBufferBinding;
+  readonly pool: ExpertPool;
+}
+
+export interface GroupedGateUpArgs extends GroupedGemmArgs {
+  /** [tokens, d] f32 */
+  readonly x: GPUBufferBinding;
+  /** [tokens · topK, width] f32 in the plan's row order, written; rows of absent experts are left as they are */
+  readonly hidden: GPUBufferBinding;
+  readonly topK: number;
+  readonly activation: ExpertActivation;
+}
+
+export interface GroupedDownArgs extends GroupedGemmArgs {
+  /** [tokens · topK, width] f32 in the plan's row order */
+  readonly hidden: GPUBufferBinding;
+  /** [tokens · topK, d] f32 by assignment t·k + j, written; 0 for absent experts */
+  readonly out: GPUBufferBinding;
+}
+
+/**
+ * A pass's experts, first half: for each assignment, activation(gate · x, up · x). The pool's matrices are gate and up
+ * (up alone for `gelu`), `width` rows of d, and may differ in type; 4 pages at most.
+ */
+export async function groupedGateUp(context: ShaderContext, args: GroupedGateUpArgs): Promise<Step> {
+  const { label, x, plan, slots, pool, hidden, topK, activation } = args;
+  const matrices = gateUpMatrices(label, pool, activation);
+  const { rows, cols } = matrices.UP;
+  if (rows % MOE_TILE_COLUMNS !== 0) throw new KernelArgumentError(label, `experts of width ${rows}; must be a multiple of ${MOE_TILE_COLUMNS}`);
+  const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, 4);
+  return context.step({
+    label,
+    module: 'grouped_gate_up',
+    conditions: { ...conditions, ...activationCondition(activation) },
+    constants: { ...constants, GROUPS: cols / 32, WIDTH: rows, TOP_K: topK },
+    bindings: { ...bindings, 1: x, 2: { buffer: plan }, 3: slots, 4: hidden },
+    workgroups: [0, 0, 0],
+    indirect: { buffer: plan, offset: GATE_UP_DISPATCH_OFFSET },
+  });
+}
+
+/** A pass's experts, second half: down · hidden for each assignment. The pool's matrix is down, d rows of `width`; 4 pages at most. */
+export async function groupedDown(context: ShaderContext, args: GroupedDownArgs): Promise<Step> {
+  const { label, hidden, plan, slots, pool, out } = args;
+  const down = downMatrix(label, pool);
+  const { conditions, constants, bindings } = poolRequest(context, label, pool, { DOWN: down }, 4);
+  return context.step({
+    label,
+    module: 'grouped_down',
+    conditions,
+    constants: { ...constants, GROUPS: down.cols / 32, WIDTH: down.rows },
+    bindings: { ...bindings, 1: hidden, 2: { buffer: plan }, 3: slots, 4: out },
+    workgroups: [0, 0, 0],
+    indirect: { buffer: plan, offset: DOWN_DISPATCH_OFFSET },
+  });
+}

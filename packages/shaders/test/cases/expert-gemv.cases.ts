@@ -1,0 +1,73 @@
+import { expertDown, expertGateUp } from '../../src/expert-gemv.ts';
+import type { ExpertActivation } from '../../src/expert-pool.ts';
+import { expectClose, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
+import { F32, Q4_0, Q8_0, randomPool, randomSlots } from '../reference/expert-weights.ts';
+import { gatherReference, hiddenReference, product, randomIds } from '../reference/moe.ts';
+
+interface Shape {
+  readonly experts: number;
+  readonly topK: number;
+  readonly d: number;
+  readonly width: number;
+  readonly gate?: number;
+  readonly up: number;
+  readonly down: number;
+  readonly activation?: ExpertActivation;
+  readonly absent?: readonly number[];
+  /** Slots a page of gate and up, and of down. */
+  readonly slotsPerPage?: readonly [number, number];
+}
+
+/** Runs both halves for one token and compares hidden rows and the residual stream with f64. */
+async function checkToken(t: KernelTest, shape: Shape): Promise<void> {
+  const { experts, topK, d, width, gate, up, down, activation = 'swiglu', absent = [], slotsPerPage = [experts + 1, experts + 1] } = shape;
+  const slots = randomSlots(t, experts, absent);
+  const first = [...(gate === undefined ? [] : [gate]), up].map((type) => ({ type, rows: width, cols: d }));
+  const gateUp = randomPool(t, first, slots, slotsPerPage[0]);
+  const downs = randomPool(t, [{ type: down, rows: d, cols: width }], slots, slotsPerPage[1]);
+  const table = t.input(slots);
+  const chosen = randomIds((limit) => t.randomInt(limit), 1, topK, experts);
+  const ids = t.input(chosen);
+  // Wide enough to meet the clamps.
+  const x = t.randomNormal(d, activation === 'swiglu-clamped' ? 6 : 1);
+  const weights = t.randomNormal(topK);
+  const residual = t.randomNormal(d);
+  const hidden = t.output(topK * width * 4);
+  const out = t.input(residual);
+  const steps = [
+    await expertGateUp(t.context, { label: 'gate_up', x: t.input(x), ids, slots: table, pool: gateUp.pool, hidden, topK, activation }),
+    await expertDown(t.context, { label: 'down', hidden, ids, weights: t.input(weights), slots: table, pool: downs.pool, out, topK }),
+  ];
+  await t.run(steps);
+
+  const rows = Array.from(chosen, (e) => (absent.includes(e) ? new Float64Array(width) : hiddenReference(gateUp.values[e] ?? [], x, activation)));
+  expectClose('hidden', await t.readFloats(hidden, topK * width), rows.flatMap((row) => [...row]));
+  const y = rows.flatMap((row, j) => [...product(downs.values[chosen[j] ?? -1]?.[0] ?? new Float64Array(0), row)]);
+  expectClose('out', await t.readFloats(out, d), gatherReference(residual, y, weights, d, topK));
+}
+
+const shapes: Readonly<Record<string, Shape>> = {
+  'F32, smallest': { experts: 1, topK: 1, d: 32, width: 32, gate: F32, up: F32, down: F32 },
+  'Q8_0': { experts: 8, topK: 2, d: 160, width: 96, gate: Q8_0, up: Q8_0, down: Q8_0 },
+  'mixed types': { experts: 6, topK: 3, d: 256, width: 64, gate: Q4_0, up: Q8_0, down: F32 },
+  'Q4_0, long rows': { experts: 3, topK: 2, d: 2080, width: 544, gate: Q4_0, up: Q4_0, down: Q4_0 },
+  'k = E, absent experts': { experts: 12, topK: 12, d: 64, width: 32, gate: Q8_0, up: Q8_0, down: Q8_0, absent: [0, 5, 11] },
+  'all experts absent': { experts: 4, topK: 2, d: 64, width: 32, gate: Q8_0, up: Q8_0, down: Q8_0, absent: [0, 1, 2, 3] },
+  '2 pages': { experts: 5, topK: 5, d: 64, width: 64, gate: Q8_0, up: F32, down: Q4_0, slotsPerPage: [3, 4] },
+  '4 and 3 pages': { experts: 10, topK: 10, d: 64, width: 64, gate: Q4_0, up: Q8_0, down: Q8_0, absent: [3], slotsPerPage: [3, 4] },
+  'clamped SwiGLU': { experts: 4, topK: 4, d: 64, width: 96, gate: F32, up: F32, down: F32, activation: 'swiglu-clamped' },
+  'GEGLU': { experts: 4, topK: 2, d: 64, width: 96, gate: Q8_0, up: Q8_0, down: Q8_0, activation: 'geglu' },
+  'GELU': { experts: 4, topK: 2, d: 64, width: 96, up: Q8_0, down: Q8_0, activation: 'gelu' },
+};
+
+for (const [name, shape] of Object.entries(shapes)) {
+  kernelCase(`expert-gemv ${name}`, (t) => checkToken(t, shape));
+}
+
+kernelCase('expert-gemv refuses more pages than it can bind', async (t) => {
+  const shape = { experts: 8, topK: 2, d: 32, width: 32, gate: F32, up: F32, down: F32 };
+  for (const slotsPerPage of [[2, 9], [9, 2]] as const) {
+    const error = await checkToken(t, { ...shape, slotsPerPage }).catch((caught: unknown) => caught);
+    if (!(error instanceof Error && error.name === 'KernelArgumentError')) throw new Error('not refused');
+  }
+});
