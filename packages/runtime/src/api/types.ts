@@ -1,4 +1,5 @@
 import type { ModelSpec } from '../model/spec.ts';
+import type { ChatCompletions, Completions } from './openai.ts';
 
 /** Where a model comes from. A string is a URL (in Node also a path). Split models: the URL of any part, or all their Files. */
 export type ModelSource = string | URL | File | Blob | readonly File[];
@@ -14,14 +15,22 @@ export interface LoadOptions {
   readonly maxBindingBytes?: number;
   /** Longest prefill chunk in tokens; default 512. */
   readonly prefillChunk?: number;
+  /** Run in a worker of the model's own (default), or in the thread that loads. */
+  readonly worker?: boolean;
+  /** Ends loading and frees all that it took; `load` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: ProgressEvent) => void;
+  /** Told while loading, and as long as the model lives. */
   readonly onWarning?: (warning: Warning) => void;
 }
 
-/** What loading is doing. `header`: reading the GGUF header. `fetch`: shards from the source. `store`: shards from the store. `upload`: to the GPU. */
+/**
+ * What loading is doing, in this order. `header`: reading the GGUF header. `fetch`: shards from the store or the
+ * source, which go to the GPU as they come. `upload`: the last of them to the GPU. `compile`: shaders and the first
+ * forward pass. `ready`: done.
+ */
 export interface ProgressEvent {
-  readonly phase: 'header' | 'compile' | 'fetch' | 'upload' | 'ready';
+  readonly phase: 'header' | 'fetch' | 'upload' | 'compile' | 'ready';
   readonly bytes: number;
   readonly bytesTotal: number;
   readonly shards: number;
@@ -106,6 +115,15 @@ export interface GenerateHandlers {
   readonly onPrefill?: (event: PrefillEvent) => void;
 }
 
+/** What happens during `ModelService.generate`, one of them an event. */
+export type GenerateEvent = { readonly token: TokenEvent } | { readonly prefill: PrefillEvent };
+
+/** What happens while a model loads, and warnings afterwards. */
+export type LoadEvent = { readonly progress: ProgressEvent } | { readonly warning: Warning };
+
+/** Takes events in order. One that returns a promise is far away: it gets several events a call, and the next call when it has resolved. */
+export type Deliver<Event> = (events: readonly Event[]) => void | Promise<void>;
+
 export type FinishReason = 'stop' | 'length' | 'aborted';
 
 export interface GenerateResult {
@@ -182,8 +200,33 @@ export interface SessionGenerateOptions {
 
 /** One conversation over a loaded model: a KV cache, and the ids whose keys and values it holds. */
 export interface Session {
-  /** Yields tokens as they come and returns the result. One generation at a time: throws `SessionBusyError`. */
+  /**
+   * Yields tokens as they come and returns the result. Leaving the loop early aborts the generation.
+   * One generation at a time. Throws `SessionBusyError`, `PromptError`, `PromptTooLongError`, `SamplingError`,
+   * `NanLogitsError`, `DeviceLostError`, `DisposedError`.
+   */
   generate(request: GenerateRequest, options?: SessionGenerateOptions): AsyncGenerator<TokenEvent, GenerateResult, void>;
+  dispose(): Promise<void>;
+}
+
+/** A loaded model. All methods throw `DisposedError` after `dispose`, and `DeviceLostError` once its GPU device is gone. */
+export interface Model {
+  readonly info: ModelInfo;
+  /** Throws `NoTokenizerError` where the file has no tokeniser that is known; so do all methods that take or give text. */
+  tokenize(text: string, options?: TokenizeOptions): Promise<number[]>;
+  detokenize(ids: readonly number[], options?: DetokenizeOptions): Promise<string>;
+  /** Renders the chat template of the model's file. Throws `ChatTemplateError` where it has none. */
+  applyChatTemplate(messages: readonly ChatMessage[], options?: ChatTemplateOptions): Promise<string>;
+  /** A conversation of its own; takes GPU memory for its KV cache until it is disposed. */
+  createSession(): Promise<Session>;
+  /** Everything that the model computes for a prompt, from embeddings to logits; slow, for checks. */
+  evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors>;
+  memory(): Promise<MemoryUse>;
+  /** As in OpenAI's API. */
+  readonly chat: { readonly completions: ChatCompletions };
+  /** As in OpenAI's API (the older one, of plain text). */
+  readonly completions: Completions;
+  /** Ends what runs (with finishReason `aborted`), frees all GPU memory and the worker. Once is enough. */
   dispose(): Promise<void>;
 }
 
@@ -195,12 +238,13 @@ export interface ModelService {
   info(): Promise<ModelInfo>;
   tokenize(text: string, options?: TokenizeOptions): Promise<number[]>;
   detokenize(ids: readonly number[], options?: DetokenizeOptions): Promise<string>;
-  /** Renders the model's chat template. */
+  /** Each id's own text, special tokens written out. */
+  tokenTexts(ids: readonly number[]): Promise<string[]>;
   applyChatTemplate(messages: readonly ChatMessage[], options?: ChatTemplateOptions): Promise<string>;
   createSession(): Promise<number>;
   disposeSession(session: number): Promise<void>;
-  /** Runs to the end; `abort(session)` ends it within one token. */
-  generate(session: number, request: GenerateRequest, handlers: GenerateHandlers): Promise<GenerateResult>;
+  /** Runs to the end, which all events precede; `abort(session)` ends it within one token. */
+  generate(session: number, request: GenerateRequest, deliver: Deliver<GenerateEvent>): Promise<GenerateResult>;
   abort(session: number): Promise<void>;
   evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors>;
   memory(): Promise<MemoryUse>;

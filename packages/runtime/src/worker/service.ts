@@ -1,107 +1,115 @@
 import type {
   ChatMessage,
+  ChatTemplateOptions,
+  Deliver,
+  DetokenizeOptions,
   EvalOptions,
   EvalTensors,
-  GenerateHandlers,
+  GenerateEvent,
   GenerateRequest,
   GenerateResult,
-  LoadOptions,
   MemoryUse,
   ModelInfo,
   ModelService,
+  TokenizeOptions,
 } from '../api/types.ts';
-import { requestGpu, type GpuDevice } from '../engine/device.ts';
 import { DisposedError, SessionBusyError } from '../engine/errors.ts';
-import { LoadedModel } from '../engine/loaded-model.ts';
+import type { LoadedModel } from '../engine/loaded-model.ts';
 import type { Session } from '../engine/session.ts';
 import { moeLayers } from '../engine/session-buffers.ts';
-import type { Tokenizer } from '../model/tokenizer/tokenizer.ts';
+import { EventBatcher } from '../port/event-batcher.ts';
+import type { Lifeline } from '../port/lifeline.ts';
 import type { ShardReader } from '../shards/shard.ts';
 import { generateStats } from './generate-stats.ts';
+import type { ModelText } from './text.ts';
 
 interface OpenSession {
   readonly session: Session;
-  running: AbortController | undefined;
+  running: Running | undefined;
 }
 
-/** A loaded model with its tokeniser, as the page's side sees it through the port. */
+interface Running {
+  readonly abort: AbortController;
+  readonly end: Promise<unknown>;
+}
+
+/** A loaded model with its tokeniser, as the page's side sees it through the port. Owns the model and its device. */
 export class LocalModelService implements ModelService {
   readonly #sessions = new Map<number, OpenSession>();
+  readonly #expertsPerToken: number;
   #nextSession = 1;
   #disposed = false;
 
+  /** @param lifeline is cut when the model's device is lost */
   constructor(
     readonly model: LoadedModel,
-    readonly gpu: GpuDevice,
+    readonly lifeline: Lifeline,
     readonly reader: ShardReader,
-    readonly tokenizer: Tokenizer,
+    readonly text: ModelText,
     readonly modelInfo: ModelInfo,
-    readonly renderTemplate: (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => Promise<string>,
-    /** The device was made for this model and goes with it. */
-    readonly ownsDevice: boolean,
-  ) {}
+  ) {
+    this.#expertsPerToken = moeLayers(model.spec).reduce((sum, { ffn }) => sum + ffn.topK, 0);
+  }
 
   async info(): Promise<ModelInfo> {
     return this.modelInfo;
   }
 
-  async tokenize(text: string, options: { readonly special?: boolean; readonly bos?: boolean } = {}): Promise<number[]> {
-    return this.tokenizer.encode(text, options);
+  async tokenize(text: string, options: TokenizeOptions = {}): Promise<number[]> {
+    return this.text.tokenizer.encode(text, options);
   }
 
-  async detokenize(ids: readonly number[], options: { readonly special?: boolean } = {}): Promise<string> {
-    return this.tokenizer.decode(ids, options);
+  async detokenize(ids: readonly number[], options: DetokenizeOptions = {}): Promise<string> {
+    return this.text.tokenizer.decode(ids, options);
   }
 
-  async applyChatTemplate(messages: readonly ChatMessage[], { addGenerationPrompt = true }: { readonly addGenerationPrompt?: boolean } = {}): Promise<string> {
-    return this.renderTemplate(messages, addGenerationPrompt);
+  async tokenTexts(ids: readonly number[]): Promise<string[]> {
+    const { tokenizer } = this.text;
+    return ids.map((id) => tokenizer.decode([id], { special: true }));
   }
 
-  async createSession(): Promise<number> {
-    const session = await this.model.createSession();
-    const id = this.#nextSession++;
-    this.#sessions.set(id, { session, running: undefined });
-    return id;
+  async applyChatTemplate(messages: readonly ChatMessage[], { addGenerationPrompt = true }: ChatTemplateOptions = {}): Promise<string> {
+    return this.text.render(messages, addGenerationPrompt);
+  }
+
+  createSession(): Promise<number> {
+    return this.#run(async () => {
+      const session = await this.model.createSession();
+      const id = this.#nextSession++;
+      this.#sessions.set(id, { session, running: undefined });
+      return id;
+    });
   }
 
   async disposeSession(id: number): Promise<void> {
     const open = this.#sessions.get(id);
     if (!open) return;
     this.#sessions.delete(id);
-    open.running?.abort();
-    this.model.disposeSession(open.session);
+    await stop(open);
+    if (!this.#disposed) this.model.disposeSession(open.session);
   }
 
-  async generate(id: number, request: GenerateRequest, handlers: GenerateHandlers): Promise<GenerateResult> {
+  async generate(id: number, request: GenerateRequest, deliver: Deliver<GenerateEvent>): Promise<GenerateResult> {
     const open = this.#sessions.get(id);
     if (!open) throw new DisposedError(this.#disposed ? 'model' : 'session');
     if (open.running) throw new SessionBusyError();
-    const running = new AbortController();
+    const abort = new AbortController();
+    const end = this.#run(() => this.#generate(open.session, request, deliver, abort.signal));
+    const running = { abort, end };
     open.running = running;
-    const stream = this.tokenizer.createStream();
-    const onToken = handlers.onToken && ((event: Parameters<NonNullable<GenerateHandlers['onToken']>>[0]) => {
-      handlers.onToken?.({ ...event, text: stream.push(event.id) });
-    });
     try {
-      const outcome = await open.session.generate(
-        { ...request, stopIds: request.stopIds ?? this.modelInfo.eosIds },
-        { ...handlers, ...(onToken ? { onToken } : {}) },
-        running.signal,
-      );
-      const experts = moeLayers(this.model.spec).reduce((sum, { ffn }) => sum + ffn.topK, 0);
-      const stats = generateStats(outcome, request.promptIds.length, experts, this.reader, this.model.memoryUse().gpuBytes);
-      return { ids: outcome.ids, finishReason: outcome.finishReason, textEnd: stream.end(), stats };
+      return await end;
     } finally {
       open.running = undefined;
     }
   }
 
   async abort(id: number): Promise<void> {
-    this.#sessions.get(id)?.running?.abort();
+    this.#sessions.get(id)?.running?.abort.abort();
   }
 
-  async evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors> {
-    return this.model.evaluate(ids, options);
+  evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors> {
+    return this.#run(() => this.model.evaluate(ids, options));
   }
 
   async memory(): Promise<MemoryUse> {
@@ -111,11 +119,36 @@ export class LocalModelService implements ModelService {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const { running } of this.#sessions.values()) running?.abort();
+    await Promise.all(Array.from(this.#sessions.values(), stop));
     this.#sessions.clear();
+    this.lifeline.cut(new DisposedError('model'));
     this.model.dispose();
-    if (this.ownsDevice) this.gpu.device.destroy();
+    this.model.memory.device.destroy();
+  }
+
+  #run<T>(work: () => Promise<T>): Promise<T> {
+    return this.#disposed ? Promise.reject(new DisposedError('model')) : this.lifeline.run(work);
+  }
+
+  async #generate(session: Session, request: GenerateRequest, deliver: Deliver<GenerateEvent>, signal: AbortSignal): Promise<GenerateResult> {
+    const stream = this.text.known?.createStream();
+    const events = new EventBatcher(deliver);
+    const outcome = await session.generate(
+      { ...request, stopIds: request.stopIds ?? this.modelInfo.eosIds },
+      {
+        onToken: (token) => events.push({ token: { ...token, text: stream?.push(token.id) ?? '' } }),
+        onPrefill: (prefill) => events.push({ prefill }),
+      },
+      signal,
+    );
+    await events.flush();
+    const stats = generateStats(outcome, request.promptIds.length, this.#expertsPerToken, this.reader, this.model.memoryUse().gpuBytes);
+    return { ids: outcome.ids, finishReason: outcome.finishReason, textEnd: stream?.end() ?? '', stats };
   }
 }
 
-export { requestGpu, type LoadOptions };
+/** Ends what a session generates, and waits until it has. */
+async function stop({ running }: OpenSession): Promise<void> {
+  running?.abort.abort();
+  await running?.end.catch(() => {});
+}

@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url';
+import type { LoadOptions, Model, ModelSource } from './api/types.ts';
+import { ServedModel } from './client/model.ts';
+import { openSource } from './shards/sources/open.ts';
+import { PathSource } from './shards/sources/path.ts';
+import { loadModel, type OpenSource } from './worker/load-model.ts';
+
+/**
+ * Loads a model in Node, without a worker.
+ * @param source http(s) URL, path, or `file:` URL
+ * @param options there is no IndexedDB, so `store` is 'none' unless asked for
+ * @param gpu e.g. `create([])` of the npm package `webgpu`; its `globals` must have been assigned to `globalThis`.
+ * Keep it referenced, and a timer running while waiting.
+ */
+export async function loadInNode(source: ModelSource, options: Omit<LoadOptions, 'worker'>, gpu: GPU): Promise<Model> {
+  return ServedModel.of(await loadModel(opener(source), { store: 'none', ...options }, gpu));
+}
+
+function opener(source: ModelSource): OpenSource {
+  const text = source instanceof URL ? source.href : source;
+  if (typeof text !== 'string' || /^https?:/.test(text)) return (onWarning) => openSource(text, onWarning);
+  return () => new PathSource(text.startsWith('file:') ? fileURLToPath(text) : text);
+}

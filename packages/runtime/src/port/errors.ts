@@ -1,0 +1,72 @@
+import { transferHandlers, type TransferHandler } from 'comlink';
+import * as engine from '../engine/errors.ts';
+import { GatefoldError } from '../errors.ts';
+import * as families from '../model/families/errors.ts';
+import * as gguf from '../model/gguf/errors.ts';
+import * as shards from '../shards/errors.ts';
+import * as worker from '../worker/errors.ts';
+
+/** Classes that an error can get back on the other side, by the names under which they are thrown. */
+const CLASSES: ReadonlyMap<string, unknown> = new Map(Object.entries({ GatefoldError, ...engine, ...families, ...gguf, ...shards, ...worker }));
+
+/** An error as it lies in a message: structured clone keeps the fields of no class. */
+interface PortError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  /** Fields of its class, and its cause. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** What comlink wraps a thrown value in. */
+interface Thrown {
+  readonly value: unknown;
+}
+
+type PortThrown = { readonly error: PortError } | Thrown;
+
+/** Lets errors cross comlink's ports as what they are. Call once on either side. */
+export function carryErrors(): void {
+  const own = transferHandlers.get('throw');
+  if (!own) throw new TypeError('this version of comlink has no handler for thrown values');
+  const handler: TransferHandler<unknown, PortThrown> = {
+    canHandle: (value): value is unknown => own.canHandle(value),
+    serialize: (thrown) => {
+      const { value } = thrown as Thrown;
+      return [value instanceof Error ? { error: packError(value) } : { value }, []];
+    },
+    deserialize: (sent) => {
+      throw 'error' in sent ? unpackError(sent.error) : sent.value;
+    },
+  };
+  transferHandlers.set('throw', handler);
+}
+
+function packError(error: Error): PortError {
+  const fields: Record<string, unknown> = {};
+  for (const [key, value] of [...Object.entries(error), ['cause', error.cause] as const]) {
+    const sent = value instanceof Error ? String(value) : value;
+    if (sent !== undefined && isCloneable(sent)) fields[key] = sent;
+  }
+  return { name: error.name, message: error.message, stack: error.stack, fields };
+}
+
+/** GPU objects, for one, cannot leave their thread. */
+function isCloneable(value: unknown): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function unpackError({ name, message, stack, fields }: PortError): Error {
+  const error = new Error(message);
+  const type = CLASSES.get(name);
+  if (typeof type === 'function' && type.prototype instanceof Error) Object.setPrototypeOf(error, type.prototype);
+  for (const [key, value] of Object.entries({ name, stack, ...fields })) {
+    Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: key !== 'stack' && key !== 'cause' });
+  }
+  return error;
+}

@@ -1,0 +1,14 @@
+import type { LoadOptions } from '../api/types.ts';
+import { LoadOptionError } from './errors.ts';
+
+const COUNTS = ['contextLength', 'prefillChunk', 'maxBindingBytes'] as const;
+
+/** Throws `LoadOptionError`. */
+export function checkOptions(options: LoadOptions): void {
+  for (const field of COUNTS) {
+    const value = options[field];
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) throw new LoadOptionError(field, value, 'a positive whole number');
+  }
+  const { store } = options;
+  if (store !== undefined && store !== 'indexeddb' && store !== 'none') throw new LoadOptionError('store', store, '"indexeddb" or "none"');
+}

@@ -1,0 +1,87 @@
+import type { LoadOptions, ProgressEvent, Warning } from '../api/types.ts';
+import { requestGpu, type GpuDevice } from '../engine/device.ts';
+import { LoadedModel } from '../engine/loaded-model.ts';
+import { specFromGguf } from '../model/families/index.ts';
+import type { Lifeline } from '../port/lifeline.ts';
+import { openModel } from '../shards/open-model.ts';
+import type { ByteSource } from '../shards/source.ts';
+import { openStore } from '../shards/store/open.ts';
+import { checkOptions } from './check-options.ts';
+import { isCpuAdapter } from './cpu-adapter.ts';
+import { deviceLifeline } from './device-lifeline.ts';
+import { modelInfo } from './model-info.ts';
+import { LocalModelService } from './service.ts';
+import { openText } from './text.ts';
+import { UploadTail } from './upload-tail.ts';
+
+/** Opens the source of the model; warnings that it has go to `onWarning`. */
+export type OpenSource = (onWarning: (warning: Warning) => void) => ByteSource;
+
+/**
+ * Loads a model in this thread, on a device of its own. When it fails or the signal aborts, nothing stays behind.
+ * @param gpu default: `navigator.gpu`
+ * Throws `LoadOptionError`, `NoWebGpuError`, `NoAdapterError`, `SourceError`, `GgufError`, `UnsupportedFamilyError`,
+ * `ModelMetadataError`, `ModelTensorError`, `UnsupportedTensorTypeError`, `UnsupportedSpecError`, `LimitError`,
+ * `OutOfGpuMemoryError`, `ShardHashError`, `DeviceLostError`, and the signal's reason.
+ */
+export async function loadModel(open: OpenSource, options: LoadOptions, gpu?: GPU): Promise<LocalModelService> {
+  checkOptions(options);
+  options.signal?.throwIfAborted();
+  const { device, summary } = await requestGpu(gpu);
+  const onWarning = options.onWarning ?? (() => {});
+  device.addEventListener('uncapturederror', ({ error }) => onWarning({ code: 'other', message: `The GPU reports an error; answers may be wrong: ${error.message}` }));
+  if (isCpuAdapter(summary)) {
+    onWarning({ code: 'slow-adapter', message: 'WebGPU runs on the CPU here: right, but very slow. Turn on hardware acceleration, or use a machine with a GPU.' });
+  }
+  const lifeline = deviceLifeline(device);
+  try {
+    return await lifeline.run(() => loadOnto({ device, summary }, lifeline, open, { ...options, onWarning }));
+  } catch (error) {
+    device.destroy();
+    options.signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+async function loadOnto(
+  gpu: GpuDevice,
+  lifeline: Lifeline,
+  open: OpenSource,
+  options: LoadOptions & { readonly onWarning: (warning: Warning) => void },
+): Promise<LocalModelService> {
+  const { signal, onWarning } = options;
+  const upload = new UploadTail(options.onProgress);
+  const store = await openStore(options.store, onWarning);
+  const { gguf, loader } = await openModel(open(onWarning), store, { onWarning, onProgress: upload.onFetch, ...(signal ? { signal } : {}) });
+  const spec = specFromGguf(gguf);
+  const model = await LoadedModel.allocate(gpu.device, spec, gguf, options);
+  try {
+    signal?.throwIfAborted();
+    const text = openText(gguf, onWarning);
+    // A failure of the shards is the one to tell; this one is awaited below.
+    text.catch(() => {});
+    let ropeFactors: Float32Array<ArrayBuffer> | undefined;
+    await loader.loadAll(
+      loader.plan.shards,
+      async (shard, bytes) => {
+        ropeFactors ??= shard.ranges[0]?.tensor === 'rope_freqs.weight' ? new Float32Array(bytes.slice().buffer) : undefined;
+        await model.upload(shard, bytes);
+        upload.add(shard);
+      },
+      signal ? { signal } : {},
+    );
+    await model.ready(ropeFactors);
+    signal?.throwIfAborted();
+    const progress = (phase: ProgressEvent['phase']) => options.onProgress?.({ ...upload.last, phase });
+    progress('compile');
+    // The first session compiles the shaders, and shows that there is memory for one.
+    model.disposeSession(await model.createSession());
+    signal?.throwIfAborted();
+    const service = new LocalModelService(model, lifeline, loader, await text, modelInfo(gguf, loader.plan, model, gpu.summary, await text));
+    progress('ready');
+    return service;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}

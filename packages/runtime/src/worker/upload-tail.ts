@@ -1,0 +1,34 @@
+import type { ProgressEvent } from '../api/types.ts';
+import type { Shard } from '../shards/shard.ts';
+
+/**
+ * Progress of loading. Shards go to the GPU while others are fetched, and only fetching is reported then; once all
+ * are fetched, the uploads that are left are.
+ */
+export class UploadTail {
+  /** The event that was reported last. */
+  last: ProgressEvent = { phase: 'header', bytes: 0, bytesTotal: 0, shards: 0, shardsTotal: 0, bytesFromStore: 0 };
+  #bytes = 0;
+  #shards = 0;
+
+  constructor(readonly onProgress: ((event: ProgressEvent) => void) | undefined) {}
+
+  /** For the loader, whose progress this passes on. */
+  readonly onFetch = (event: ProgressEvent): void => {
+    // The loader's last word comes after the last upload.
+    if (this.last.phase !== 'upload') this.#report(event);
+  };
+
+  /** A shard has been uploaded. */
+  add(shard: Shard): void {
+    this.#bytes += shard.byteLength;
+    this.#shards++;
+    const { phase, bytes, bytesTotal } = this.last;
+    if (phase === 'upload' || (phase === 'fetch' && bytes === bytesTotal)) this.#report({ ...this.last, phase: 'upload', bytes: this.#bytes, shards: this.#shards });
+  }
+
+  #report(event: ProgressEvent): void {
+    this.last = event;
+    this.onProgress?.(event);
+  }
+}
