@@ -7,7 +7,6 @@ import {
   groupedGateUp,
   moeGather,
   moePlan,
-  moePlanBytes,
   rmsNorm,
   routerTopK,
   type Step,
@@ -100,22 +99,22 @@ function expertSteps(
     ];
   }
   const maxTokens = plan.chunk;
-  const tables = plan.moeTables(moePlanBytes({ experts, topK, maxTokens }));
+  const tables = plan.moePlanBuffer({ experts, topK, maxTokens });
   const expertOut = { buffer: scratch.expertOut };
   return [
-    moePlan(shaders, { label: label('moe_plan'), ids, experts, topK, maxTokens, batch: { buffer: session.batch }, ...tables }),
-    groupedGateUp(shaders, {
-      label: label('expert_gate_up'),
-      x,
-      ...tables,
-      slots: table,
-      pool: gateUp,
-      hidden,
+    moePlan(shaders, {
+      label: label('moe_plan'),
+      ids,
+      experts,
       topK,
       maxTokens,
-      activation: ffn.activation,
+      width: ffn.width,
+      hiddenSize: spec.hiddenSize,
+      batch: { buffer: session.batch },
+      plan: tables,
     }),
-    groupedDown(shaders, { label: label('expert_down'), hidden, ...tables, slots: table, pool: down, out: expertOut, topK, maxTokens }),
+    groupedGateUp(shaders, { label: label('expert_gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation: ffn.activation }),
+    groupedDown(shaders, { label: label('expert_down'), hidden, plan: tables, slots: table, pool: down, out: expertOut }),
     moeGather(shaders, { label: label('moe_gather'), y: expertOut, weights, out, width: spec.hiddenSize, topK }),
   ];
 }

@@ -1,4 +1,4 @@
-import { sampler, samplerScratchBytes, type Step } from '@gatefold/shaders';
+import { sampler, type Step } from '@gatefold/shaders';
 import type { LayerSpec } from '../model/spec.ts';
 import { attentionSteps } from './attention.ts';
 import { embeddingSteps, lastLogitsSteps } from './head.ts';
@@ -58,5 +58,3 @@ function samplerSteps({ shaders, scratch, spec, samplerScratch }: PlanContext, s
     scratch: { buffer: samplerScratch },
   });
 }
-
-export { samplerScratchBytes };

@@ -1,4 +1,4 @@
-import { attentionPartialBytes, ropeTable, type ShaderContext } from '@gatefold/shaders';
+import { attentionPartialBytes, moePlanBytes, ropeTable, samplerScratchBytes, type MoePlanShape, type ShaderContext } from '@gatefold/shaders';
 import type { ModelSpec, RopeSpec } from '../model/spec.ts';
 import type { ModelWeights } from '../residency/weights.ts';
 import type { GpuMemory } from './gpu-memory.ts';
@@ -13,6 +13,8 @@ export class PlanContext {
   readonly denseIds: GPUBuffer;
   /** … with weight 1. */
   readonly denseWeights: GPUBuffer;
+  readonly samplerScratch: GPUBuffer;
+  readonly #moePlans = new Map<number, GPUBuffer>();
   readonly #ropeTables = new Map<string, GPUBuffer>();
 
   /**
@@ -31,9 +33,22 @@ export class PlanContext {
     this.scratch = new Scratch(memory, spec, chunk);
     const partial = spec.layers.map(({ attention }) => attentionPartialBytes({ ...attention, maxContext: contextLength }));
     this.attentionPartial = memory.storage('scratch.attention_partial', Math.max(...partial));
+    this.samplerScratch = memory.storage('scratch.sampler', samplerScratchBytes(spec.vocabSize));
     this.denseIds = memory.storage('constant.zero_ids', chunk * 4);
     this.denseWeights = memory.storage('constant.ones', chunk * 4);
     memory.device.queue.writeBuffer(this.denseWeights, 0, new Float32Array(chunk).fill(1));
+  }
+
+  /** Tables of a prefill pass's MoE layers; layers of one size share them, since they run one after the other. */
+  moePlanBuffer(shape: MoePlanShape): GPUBuffer {
+    const bytes = moePlanBytes(shape);
+    let buffer = this.#moePlans.get(bytes);
+    if (!buffer) {
+      const { STORAGE, INDIRECT } = GPUBufferUsage;
+      buffer = this.memory.create('scratch.moe_plan', bytes, STORAGE | INDIRECT);
+      this.#moePlans.set(bytes, buffer);
+    }
+    return buffer;
   }
 
   /** (cos, sin) of every position and rotated pair. */

@@ -17,14 +17,7 @@ export interface Stage {
   readonly taps: readonly Tap[];
 }
 
-/** All dispatches of one forward pass over a batch of a session, made once. */
-export interface Plan {
-  /** Embedding and layers. */
-  readonly trunk: readonly Stage[];
-  /** Final norm and logits of the last token. */
-  readonly head: readonly Stage[];
-}
-
+/** All steps of the stages, in order. */
 export function stepsOf(stages: readonly Stage[]): readonly Step[] {
   return stages.flatMap(({ steps }) => steps);
 }

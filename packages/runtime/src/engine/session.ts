@@ -24,6 +24,14 @@ export interface SessionCounts {
   readbacks: number;
 }
 
+/** A token as the engine knows it: without text. */
+export type IdEvent = Omit<TokenEvent, 'text'>;
+
+/** The engine's side of `GenerateHandlers`. */
+export interface IdHandlers extends Pick<GenerateHandlers, 'onPrefill'> {
+  readonly onToken?: (event: IdEvent) => void;
+}
+
 interface Arrival {
   readonly id: number;
   readonly position: number;
@@ -63,7 +71,7 @@ export class Session {
    * the end of the context or an abort. Tokens arrive through `handlers.onToken` in order.
    * Throws `PromptError`, `PromptTooLongError`, `SamplingError`, `NanLogitsError`, `DeviceLostError`.
    */
-  async generate(request: GenerateRequest, handlers: GenerateHandlers, signal?: AbortSignal): Promise<GenerateOutcome> {
+  async generate(request: GenerateRequest, handlers: IdHandlers, signal?: AbortSignal): Promise<GenerateOutcome> {
     if (this.#disposed) throw new DisposedError('session');
     const { promptIds, stopIds = [] } = request;
     this.checkPrompt(promptIds);
@@ -151,7 +159,7 @@ export class Session {
   }
 
   /** Runs the prompt in chunks; at most two are under way, so that an abort is never far behind. */
-  async #prefill(promptIds: readonly number[], from: number, { onPrefill }: GenerateHandlers, signal?: AbortSignal): Promise<void> {
+  async #prefill(promptIds: readonly number[], from: number, { onPrefill }: IdHandlers, signal?: AbortSignal): Promise<void> {
     const { queue } = this.#device;
     const tokensTotal = promptIds.length - from;
     const done: Promise<void>[] = [];
@@ -238,6 +246,6 @@ export interface GenerateOutcome {
   readonly counts: SessionCounts;
 }
 
-function tokenEvent({ id, position, logprob, experts, logits }: Arrival, count: number): TokenEvent {
+function tokenEvent({ id, position, logprob, experts, logits }: Arrival, count: number): IdEvent {
   return { id, position, experts, logprob, ...(logits ? { topLogprobs: topLogprobs(logits, count) } : {}) };
 }
