@@ -64,6 +64,7 @@ class WorkerLink {
   constructor(readonly worker: WorkerLike) {
     this.host = wrap<ModelHost>(worker);
     const fail = (problem: string) => {
+      this.#closed ??= Promise.resolve();
       this.lifeline.cut(new WorkerError(problem));
       worker.terminate();
     };

@@ -25,20 +25,18 @@ interface Thrown {
 
 type PortThrown = { readonly error: PortError } | Thrown;
 
-/** Lets errors cross comlink's ports as what they are. Call once on either side. */
+const comlinksHandler = transferHandlers.get('throw');
+
+const handler: TransferHandler<Thrown, PortThrown> = {
+  canHandle: (value): value is Thrown => comlinksHandler?.canHandle(value) ?? false,
+  serialize: ({ value }) => [value instanceof Error ? { error: packError(value) } : { value }, []],
+  deserialize: (sent) => {
+    throw 'error' in sent ? unpackError(sent.error) : sent.value;
+  },
+};
+
+/** Lets errors cross comlink's ports as what they are. Both sides must have called it. */
 export function carryErrors(): void {
-  const own = transferHandlers.get('throw');
-  if (!own) throw new TypeError('this version of comlink has no handler for thrown values');
-  const handler: TransferHandler<unknown, PortThrown> = {
-    canHandle: (value): value is unknown => own.canHandle(value),
-    serialize: (thrown) => {
-      const { value } = thrown as Thrown;
-      return [value instanceof Error ? { error: packError(value) } : { value }, []];
-    },
-    deserialize: (sent) => {
-      throw 'error' in sent ? unpackError(sent.error) : sent.value;
-    },
-  };
   transferHandlers.set('throw', handler);
 }
 

@@ -11,7 +11,7 @@ export class EventBatcher<Event> {
   #gathered: Event[] = [];
   #isSending = false;
   #sent: Promise<void> = Promise.resolve();
-  #failure: { readonly reason: unknown } | undefined;
+  readonly #failure = new AbortController();
   #isHasty = false;
   #endPause = () => {};
 
@@ -21,8 +21,13 @@ export class EventBatcher<Event> {
     readonly pause: () => Promise<void> = () => new Promise((done) => setTimeout(done, GATHER_MS)),
   ) {}
 
+  /** Aborts with what the receiver threw; it gets nothing more. */
+  get failure(): AbortSignal {
+    return this.#failure.signal;
+  }
+
   push(event: Event): void {
-    if (this.#failure) return;
+    if (this.failure.aborted) return;
     this.#gathered.push(event);
     if (!this.#isSending) this.#sent = this.#send();
   }
@@ -33,7 +38,7 @@ export class EventBatcher<Event> {
     this.#endPause();
     await this.#sent;
     this.#isHasty = false;
-    if (this.#failure) throw this.#failure.reason;
+    this.failure.throwIfAborted();
   }
 
   async #send(): Promise<void> {
@@ -49,7 +54,7 @@ export class EventBatcher<Event> {
         if (!this.#isHasty) await Promise.race([this.pause(), new Promise<void>((done) => (this.#endPause = done))]);
       }
     } catch (reason) {
-      this.#failure = { reason };
+      this.#failure.abort(reason);
     } finally {
       this.#isSending = false;
     }

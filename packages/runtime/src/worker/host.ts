@@ -5,7 +5,7 @@ import { openSource } from '../shards/sources/open.ts';
 import { loadModel, type OpenSource } from './load-model.ts';
 
 /** `LoadOptions` that can be in a message; callbacks and the signal have other ways. */
-export type PortLoadOptions = Omit<LoadOptions, 'worker' | 'signal' | 'onProgress' | 'onWarning'>;
+type PortLoadOptions = Omit<LoadOptions, 'worker' | 'signal' | 'onProgress' | 'onWarning'>;
 
 /** What the page reaches in a model's worker: it loads one model and lives as long as that. */
 export class ModelHost {
@@ -20,7 +20,7 @@ export class ModelHost {
     const events = new EventBatcher(deliver);
     this.#loading = this.loadService((onWarning) => openSource(source, onWarning), {
       ...options,
-      signal: this.#closing.signal,
+      signal: AbortSignal.any([this.#closing.signal, events.failure]),
       onProgress: (progress) => events.push({ progress }),
       onWarning: (warning) => events.push({ warning }),
     });

@@ -1,4 +1,4 @@
-import type { LoadOptions, ProgressEvent, Warning } from '../api/types.ts';
+import type { LoadOptions, Warning } from '../api/types.ts';
 import { requestGpu, type GpuDevice } from '../engine/device.ts';
 import { LoadedModel } from '../engine/loaded-model.ts';
 import { specFromGguf } from '../model/families/index.ts';
@@ -9,10 +9,10 @@ import { openStore } from '../shards/store/open.ts';
 import { checkOptions } from './check-options.ts';
 import { isCpuAdapter } from './cpu-adapter.ts';
 import { deviceLifeline } from './device-lifeline.ts';
+import { LoadProgress } from './load-progress.ts';
 import { modelInfo } from './model-info.ts';
 import { LocalModelService } from './service.ts';
 import { openText } from './text.ts';
-import { UploadTail } from './upload-tail.ts';
 
 /** Opens the source of the model; warnings that it has go to `onWarning`. */
 export type OpenSource = (onWarning: (warning: Warning) => void) => ByteSource;
@@ -50,9 +50,9 @@ async function loadOnto(
   options: LoadOptions & { readonly onWarning: (warning: Warning) => void },
 ): Promise<LocalModelService> {
   const { signal, onWarning } = options;
-  const upload = new UploadTail(options.onProgress);
+  const progress = new LoadProgress(options.onProgress);
   const store = await openStore(options.store, onWarning);
-  const { gguf, loader } = await openModel(open(onWarning), store, { onWarning, onProgress: upload.onFetch, ...(signal ? { signal } : {}) });
+  const { gguf, loader } = await openModel(open(onWarning), store, { onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
   const spec = specFromGguf(gguf);
   const model = await LoadedModel.allocate(gpu.device, spec, gguf, options);
   try {
@@ -66,19 +66,18 @@ async function loadOnto(
       async (shard, bytes) => {
         ropeFactors ??= shard.ranges[0]?.tensor === 'rope_freqs.weight' ? new Float32Array(bytes.slice().buffer) : undefined;
         await model.upload(shard, bytes);
-        upload.add(shard);
+        progress.addUploaded(shard);
       },
       signal ? { signal } : {},
     );
     await model.ready(ropeFactors);
     signal?.throwIfAborted();
-    const progress = (phase: ProgressEvent['phase']) => options.onProgress?.({ ...upload.last, phase });
-    progress('compile');
+    progress.enter('compile');
     // The first session compiles the shaders, and shows that there is memory for one.
     model.disposeSession(await model.createSession());
     signal?.throwIfAborted();
     const service = new LocalModelService(model, lifeline, loader, await text, modelInfo(gguf, loader.plan, model, gpu.summary, await text));
-    progress('ready');
+    progress.enter('ready');
     return service;
   } catch (error) {
     model.dispose();

@@ -55,21 +55,20 @@ export class LocalModelService implements ModelService {
     return this.modelInfo;
   }
 
-  async tokenize(text: string, options: TokenizeOptions = {}): Promise<number[]> {
-    return this.text.tokenizer.encode(text, options);
+  tokenize(text: string, options: TokenizeOptions = {}): Promise<number[]> {
+    return this.#run(async () => this.text.tokenizer.encode(text, options));
   }
 
-  async detokenize(ids: readonly number[], options: DetokenizeOptions = {}): Promise<string> {
-    return this.text.tokenizer.decode(ids, options);
+  detokenize(ids: readonly number[], options: DetokenizeOptions = {}): Promise<string> {
+    return this.#run(async () => this.text.tokenizer.decode(ids, options));
   }
 
-  async tokenTexts(ids: readonly number[]): Promise<string[]> {
-    const { tokenizer } = this.text;
-    return ids.map((id) => tokenizer.decode([id], { special: true }));
+  tokenTexts(ids: readonly number[]): Promise<string[]> {
+    return this.#run(async () => ids.map((id) => this.text.tokenizer.decode([id], { special: true })));
   }
 
-  async applyChatTemplate(messages: readonly ChatMessage[], { addGenerationPrompt = true }: ChatTemplateOptions = {}): Promise<string> {
-    return this.text.render(messages, addGenerationPrompt);
+  applyChatTemplate(messages: readonly ChatMessage[], { addGenerationPrompt = true }: ChatTemplateOptions = {}): Promise<string> {
+    return this.#run(() => this.text.render(messages, addGenerationPrompt));
   }
 
   createSession(): Promise<number> {
@@ -112,8 +111,8 @@ export class LocalModelService implements ModelService {
     return this.#run(() => this.model.evaluate(ids, options));
   }
 
-  async memory(): Promise<MemoryUse> {
-    return this.model.memoryUse();
+  memory(): Promise<MemoryUse> {
+    return this.#run(async () => this.model.memoryUse());
   }
 
   async dispose(): Promise<void> {
@@ -139,7 +138,7 @@ export class LocalModelService implements ModelService {
         onToken: (token) => events.push({ token: { ...token, text: stream?.push(token.id) ?? '' } }),
         onPrefill: (prefill) => events.push({ prefill }),
       },
-      signal,
+      AbortSignal.any([signal, events.failure]),
     );
     await events.flush();
     const stats = generateStats(outcome, request.promptIds.length, this.#expertsPerToken, this.reader, this.model.memoryUse().gpuBytes);

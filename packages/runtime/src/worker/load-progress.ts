@@ -5,9 +5,8 @@ import type { Shard } from '../shards/shard.ts';
  * Progress of loading. Shards go to the GPU while others are fetched, and only fetching is reported then; once all
  * are fetched, the uploads that are left are.
  */
-export class UploadTail {
-  /** The event that was reported last. */
-  last: ProgressEvent = { phase: 'header', bytes: 0, bytesTotal: 0, shards: 0, shardsTotal: 0, bytesFromStore: 0 };
+export class LoadProgress {
+  #last: ProgressEvent = { phase: 'header', bytes: 0, bytesTotal: 0, shards: 0, shardsTotal: 0, bytesFromStore: 0 };
   #bytes = 0;
   #shards = 0;
 
@@ -16,19 +15,24 @@ export class UploadTail {
   /** For the loader, whose progress this passes on. */
   readonly onFetch = (event: ProgressEvent): void => {
     // The loader's last word comes after the last upload.
-    if (this.last.phase !== 'upload') this.#report(event);
+    if (this.#last.phase !== 'upload') this.#report(event);
   };
 
   /** A shard has been uploaded. */
-  add(shard: Shard): void {
+  addUploaded(shard: Shard): void {
     this.#bytes += shard.byteLength;
     this.#shards++;
-    const { phase, bytes, bytesTotal } = this.last;
-    if (phase === 'upload' || (phase === 'fetch' && bytes === bytesTotal)) this.#report({ ...this.last, phase: 'upload', bytes: this.#bytes, shards: this.#shards });
+    const { phase, bytes, bytesTotal } = this.#last;
+    if (phase === 'upload' || (phase === 'fetch' && bytes === bytesTotal)) this.#report({ ...this.#last, phase: 'upload', bytes: this.#bytes, shards: this.#shards });
+  }
+
+  /** Nothing is counted in the last phases. */
+  enter(phase: 'compile' | 'ready'): void {
+    this.#report({ ...this.#last, phase });
   }
 
   #report(event: ProgressEvent): void {
-    this.last = event;
+    this.#last = event;
     this.onProgress?.(event);
   }
 }
