@@ -18,7 +18,7 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [stripWesl()],
-    rolldownOptions: { output: { ...output, entryFileNames: 'worker-[hash].js' } },
+    rolldownOptions: { output: { ...output, entryFileNames: 'worker-[hash].js', chunkFileNames: 'worker-[name]-[hash].js' } },
   },
   build: {
     target: 'es2022',

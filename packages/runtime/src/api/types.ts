@@ -212,7 +212,7 @@ export interface Session {
 /** A loaded model. All methods throw `DisposedError` after `dispose`, and `DeviceLostError` once its GPU device is gone. */
 export interface Model {
   readonly info: ModelInfo;
-  /** Throws `NoTokenizerError` where the file has no tokeniser that is known; so do all methods that take or give text. */
+  /** Throws `NoTokenizerError` or `UnsupportedTokenizerError` where the file has no tokeniser that is known; so do all methods that take or give text. */
   tokenize(text: string, options?: TokenizeOptions): Promise<number[]>;
   detokenize(ids: readonly number[], options?: DetokenizeOptions): Promise<string>;
   /** Renders the chat template of the model's file. Throws `ChatTemplateError` where it has none. */

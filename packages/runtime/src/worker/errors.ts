@@ -14,14 +14,10 @@ export class LoadOptionError extends GatefoldError {
   }
 }
 
-/** Text was given or asked for, but the model's file has no tokeniser that is known. */
+/** Text was given or asked for, but the model's file has no tokeniser. */
 export class NoTokenizerError extends GatefoldError {
   override readonly name = 'NoTokenizerError';
-  constructor(
-    /** The file's `tokenizer.ggml.model`, where it has one. */
-    readonly tokenizer: string | undefined,
-  ) {
-    const why = tokenizer === undefined ? 'has no tokeniser' : `has a tokeniser of the kind "${tokenizer}", which is not known`;
-    super('no-tokenizer', `The model's file ${why}: text cannot be read or written. Give and take token ids (session.generate), or use a file with a tokeniser.`, { tokenizer });
+  constructor() {
+    super('no-tokenizer', "The model's file has no tokeniser: text cannot be read or written. Give and take token ids, or use a file with a tokeniser.");
   }
 }

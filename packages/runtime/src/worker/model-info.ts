@@ -1,6 +1,6 @@
 import type { AdapterSummary, ModelInfo } from '../api/types.ts';
 import type { LoadedModel } from '../engine/loaded-model.ts';
-import type { GgufModel } from '../model/gguf/types.ts';
+import type { GgufModel, TensorInfo } from '../model/gguf/types.ts';
 import type { ShardPlan } from '../shards/shard.ts';
 import type { ModelText } from './text.ts';
 
@@ -18,12 +18,16 @@ export function modelInfo(gguf: GgufModel, { modelId }: ShardPlan, { spec, conte
     spec,
     contextLength,
     parameterCount: tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
-    // Where a server does not tell a file's size, its tensors say it but for the padding between them.
-    fileBytes: gguf.files.reduce((sum, { source, headerBytes }, file) => sum + (source.size ?? tensors.reduce((end, tensor) => (tensor.file === file ? end + tensor.byteLength : end), headerBytes)), 0),
+    fileBytes: gguf.files.reduce((sum, { source, headerBytes }, file) => sum + (source.size ?? tensorsEnd(tensors, file, headerBytes)), 0),
     chatTemplate: typeof template === 'string' ? template : undefined,
     bosToken: tokenOf(text.bosId),
     eosToken: tokenOf(text.eosIds[0]),
     eosIds: text.eosIds,
     adapter,
   };
+}
+
+/** Where a file's last tensor ends: its size, which not every server tells. */
+function tensorsEnd(tensors: readonly TensorInfo[], file: number, headerBytes: number): number {
+  return tensors.reduce((end, tensor) => (tensor.file === file ? Math.max(end, tensor.offset + tensor.byteLength) : end), headerBytes);
 }

@@ -64,7 +64,7 @@ export class LocalModelService implements ModelService {
   }
 
   tokenTexts(ids: readonly number[]): Promise<string[]> {
-    return this.#run(async () => ids.map((id) => this.text.tokenizer.decode([id], { special: true })));
+    return this.#run(async () => ids.map((id) => this.text.tokenizer.decode([id], { special: true, continued: true })));
   }
 
   applyChatTemplate(messages: readonly ChatMessage[], { addGenerationPrompt = true }: ChatTemplateOptions = {}): Promise<string> {
@@ -130,19 +130,19 @@ export class LocalModelService implements ModelService {
   }
 
   async #generate(session: Session, request: GenerateRequest, deliver: Deliver<GenerateEvent>, signal: AbortSignal): Promise<GenerateResult> {
-    const stream = this.text.known?.createStream();
+    const stream = this.text.stream();
     const events = new EventBatcher(deliver);
     const outcome = await session.generate(
       { ...request, stopIds: request.stopIds ?? this.modelInfo.eosIds },
       {
-        onToken: (token) => events.push({ token: { ...token, text: stream?.push(token.id) ?? '' } }),
+        onToken: (token) => events.push({ token: { ...token, text: stream.push(token.id) } }),
         onPrefill: (prefill) => events.push({ prefill }),
       },
       AbortSignal.any([signal, events.failure]),
     );
     await events.flush();
     const stats = generateStats(outcome, request.promptIds.length, this.#expertsPerToken, this.reader, this.model.memoryUse().gpuBytes);
-    return { ids: outcome.ids, finishReason: outcome.finishReason, textEnd: stream?.end() ?? '', stats };
+    return { ids: outcome.ids, finishReason: outcome.finishReason, textEnd: stream.end(), stats };
   }
 }
 

@@ -1,45 +1,58 @@
 import type { ChatMessage, Warning } from '../api/types.ts';
+import type { GatefoldError } from '../errors.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
-import type { Tokenizer } from '../model/tokenizer/tokenizer.ts';
+import { UnsupportedTokenizerError } from '../model/tokenizer/errors.ts';
+import type { TextStream, Tokenizer } from '../model/tokenizer/tokenizer.ts';
 import { NoTokenizerError } from './errors.ts';
 
 /** Text into ids and back, as the model's file says. Without a tokeniser there are ids only. */
 export class ModelText {
+  readonly bosId: number | undefined;
+  readonly eosIds: readonly number[];
+
+  /** @param known the tokeniser, or why there is none */
   constructor(
-    readonly gguf: GgufModel,
-    readonly known: Tokenizer | undefined,
-  ) {}
+    readonly metadata: GgufModel['metadata'],
+    readonly known: Tokenizer | GatefoldError,
+  ) {
+    if (known instanceof Error) {
+      const eos = metadata.get('tokenizer.ggml.eos_token_id');
+      this.bosId = undefined;
+      this.eosIds = typeof eos === 'number' ? [eos] : [];
+    } else {
+      this.bosId = known.bosId;
+      this.eosIds = known.eosIds;
+    }
+  }
 
-  /** Throws `NoTokenizerError`. */
+  /** Throws `NoTokenizerError` or `UnsupportedTokenizerError`. */
   get tokenizer(): Tokenizer {
-    if (this.known) return this.known;
-    throw new NoTokenizerError(stringOf(this.gguf, 'tokenizer.ggml.model'));
+    if (this.known instanceof Error) throw this.known;
+    return this.known;
   }
 
-  get bosId(): number | undefined {
-    return this.known?.bosId;
-  }
-
-  get eosIds(): readonly number[] {
-    return this.known?.eosIds ?? [];
+  /** Text of ids that come after others. */
+  stream(): TextStream {
+    return this.known instanceof Error ? NO_TEXT : this.known.createStream({ continued: true });
   }
 
   /** Throws `ChatTemplateError`. */
   async render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): Promise<string> {
     const { renderChatTemplate } = await import('../model/tokenizer/chat-template.ts');
-    return renderChatTemplate(this.gguf.metadata, messages, { addGenerationPrompt });
+    return renderChatTemplate(this.metadata, messages, { addGenerationPrompt });
   }
 }
 
-/** Tokenisers come in a file of their own, which is fetched while weights are. */
-export async function openText(gguf: GgufModel, onWarning: (warning: Warning) => void): Promise<ModelText> {
-  const { createTokenizer } = await import('../model/tokenizer/tokenizer.ts');
-  const tokenizer = createTokenizer(gguf.metadata);
-  if (!tokenizer) onWarning({ code: 'unknown-tokenizer', message: 'The file has no tokeniser: the model takes and gives token ids only.' });
-  return new ModelText(gguf, tokenizer);
-}
+const NO_TEXT: TextStream = { push: () => '', end: () => '' };
 
-function stringOf({ metadata }: GgufModel, key: string): string | undefined {
-  const value = metadata.get(key);
-  return typeof value === 'string' ? value : undefined;
+/** Tokenisers come in a file of their own, which is fetched while weights are. Throws `ModelMetadataError`. */
+export async function openText({ metadata }: GgufModel, onWarning: (warning: Warning) => void): Promise<ModelText> {
+  const { createTokenizer } = await import('../model/tokenizer/tokenizer.ts');
+  try {
+    return new ModelText(metadata, (await createTokenizer(metadata, onWarning)) ?? new NoTokenizerError());
+  } catch (error) {
+    if (!(error instanceof UnsupportedTokenizerError)) throw error;
+    onWarning({ code: 'unknown-tokenizer', message: error.message });
+    return new ModelText(metadata, error);
+  }
 }

@@ -3,6 +3,7 @@ import type { GenerateEvent, GenerateHandlers, GenerateRequest, ModelInfo } from
 import { DeviceLostError, DisposedError, SessionBusyError } from '../../src/engine/errors.ts';
 import type { LoadedModel } from '../../src/engine/loaded-model.ts';
 import type { GenerateOutcome } from '../../src/engine/session.ts';
+import { UnsupportedTokenizerError } from '../../src/model/tokenizer/errors.ts';
 import { Lifeline } from '../../src/port/lifeline.ts';
 import type { ShardReader } from '../../src/shards/shard.ts';
 import { LocalModelService } from '../../src/worker/service.ts';
@@ -30,7 +31,6 @@ function pairStream() {
 }
 
 const tokenizer = {
-  bosId: undefined,
   eosIds: [7],
   encode: (text: string) => Array.from(text, (character) => character.charCodeAt(0)),
   decode: (ids: readonly number[]) => String.fromCharCode(...ids),
@@ -68,8 +68,7 @@ function serviceOf({ endless = false, known = true } = {}) {
     evaluate: async () => ({}),
     dispose: () => log.push('model disposed'),
   } as unknown as LoadedModel;
-  const gguf = { metadata: new Map([['tokenizer.ggml.model', 'strange']]) } as unknown as ModelText['gguf'];
-  const text = new ModelText(gguf, known ? (tokenizer as unknown as NonNullable<ModelText['known']>) : undefined);
+  const text = new ModelText(new Map(), known ? tokenizer : new UnsupportedTokenizerError('strange', ['gpt2']));
   const service = new LocalModelService(model, lifeline, reader, text, { eosIds: [7] } as unknown as ModelInfo);
   return { service, log, lifeline };
 }
@@ -155,6 +154,6 @@ test('without a tokeniser ids work, and text is refused by name', async () => {
   const { service } = serviceOf({ known: false });
   const session = await service.createSession();
   expect(await service.generate(session, { promptIds: [97] }, () => {})).toMatchObject({ ids: [97], textEnd: '' });
-  await expect(service.tokenize('a')).rejects.toMatchObject({ name: 'NoTokenizerError', tokenizer: 'strange', message: expect.stringContaining('"strange"') });
-  await expect(service.tokenTexts([1])).rejects.toMatchObject({ code: 'no-tokenizer' });
+  await expect(service.tokenize('a')).rejects.toMatchObject({ name: 'UnsupportedTokenizerError', kind: 'strange' });
+  await expect(service.tokenTexts([1])).rejects.toMatchObject({ code: 'unsupported-tokenizer' });
 });
