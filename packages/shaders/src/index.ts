@@ -1,3 +1,6 @@
+export * from './attention-decode.ts';
+export * from './attention-prefill.ts';
+export { type AttentionArgs, type AttentionShape } from './attention-shape.ts';
 export * from './context.ts';
 export * from './embed.ts';
 export * from './errors.ts';
@@ -11,5 +14,8 @@ export * from './moe-plan.ts';
 export * from './planar.ts';
 export * from './repack.ts';
 export * from './rmsnorm.ts';
+export * from './rope-table.ts';
+export * from './rope.ts';
 export * from './router.ts';
+export * from './sampler.ts';
 export * from './step.ts';

@@ -1,0 +1,81 @@
+import { attentionRequest, checkAttention, type AttentionArgs, type AttentionShape } from './attention-shape.ts';
+import type { ShaderContext } from './context.ts';
+import { KernelArgumentError } from './errors.ts';
+import type { Step } from './step.ts';
+
+/** Positions that a workgroup looks at in one go; splits are multiples of it. */
+const TILE = 32;
+/** Workgroups that fill a large GPU; beyond them splits grow longer instead of more. */
+const ENOUGH_WORKGROUPS = 1024;
+const FEWEST_SPLITS = 16;
+const MOST_SPLITS = 256;
+/** A thread of the first stage sums one vector of a value head. */
+const MOST_VALUE_DIM = 512;
+
+export interface AttentionDecodeArgs extends AttentionArgs {
+  /** `attentionPartialBytes` of storage. */
+  readonly partial: GPUBufferBinding;
+  /** Positions of the KV cache. */
+  readonly maxContext: number;
+}
+
+/** Bytes of scratch that `attentionDecode` takes for a cache of `maxContext` positions. */
+export function attentionPartialBytes(shape: AttentionShape & { readonly maxContext: number }): number {
+  // Not the splits of `maxContext` itself: just before splits grow longer there are more.
+  const splits = Math.min(mostSplits(shape), Math.ceil(shape.maxContext / TILE));
+  return splits * shape.heads * (shape.valueDim + 4) * 4;
+}
+
+/**
+ * Attention of one token at position `batch.start` over the KV cache: flash-decoding in two dispatches. Its workgroups
+ * follow `BatchSize.context`; a larger context than the true one costs empty workgroups and nothing else.
+ * Throws `KernelArgumentError` for shapes that it cannot serve.
+ */
+export async function attentionDecode(context: ShaderContext, args: AttentionDecodeArgs): Promise<readonly Step[]> {
+  const { label, q, kCache, vCache, out, batch, heads, kvHeads, valueDim, window, sinks, partial, maxContext } = args;
+  checkAttention(context, label, args, MOST_VALUE_DIM);
+  const bytes = attentionPartialBytes({ ...args, maxContext });
+  const held = partial.size ?? partial.buffer.size - (partial.offset ?? 0);
+  if (held < bytes) throw new KernelArgumentError(label, `partial results in ${held} bytes; needs ${bytes} (attentionPartialBytes)`);
+  const { conditions, constants } = attentionRequest(args);
+  const splits = { HEADS: heads, MAX_SPLITS: mostSplits(args) };
+  const block = blockHeads(args);
+  return Promise.all([
+    context.step({
+      label: `${label}.split`,
+      module: 'attention_decode',
+      conditions: { ...conditions, [`BLOCK_${block}`]: block > 1 },
+      constants: { ...constants, ...splits },
+      bindings: { 1: q, 2: kCache, 3: vCache, 4: batch, 5: partial },
+      workgroups: (size) => {
+        const seen = Math.min(size.context, maxContext, window || Infinity);
+        return [splitCount(seen, splits.MAX_SPLITS), kvHeads * Math.ceil(heads / kvHeads / block), 1];
+      },
+    }),
+    context.step({
+      label: `${label}.combine`,
+      module: 'attention_combine',
+      conditions: { WINDOW: window > 0, SINKS: sinks !== undefined },
+      constants: { VALUE_VECTORS: valueDim / 4, ...splits, ...(window > 0 ? { WINDOW_LENGTH: window } : {}) },
+      bindings: { 0: out, ...(sinks ? { 1: sinks } : {}), 4: batch, 5: partial },
+      workgroups: [heads, Math.ceil(valueDim / 32), 1],
+    }),
+  ]);
+}
+
+/** Query heads that a workgroup takes together, of those that share a key and value head: a power of two. */
+function blockHeads({ heads, kvHeads }: AttentionShape): number {
+  const shared = heads / kvHeads;
+  return shared > 4 ? 8 : shared > 2 ? 4 : shared;
+}
+
+function mostSplits(shape: AttentionShape): number {
+  const across = shape.kvHeads * Math.ceil(shape.heads / shape.kvHeads / blockHeads(shape));
+  return Math.min(MOST_SPLITS, Math.max(FEWEST_SPLITS, Math.ceil(ENOUGH_WORKGROUPS / across)));
+}
+
+/** Pieces that `seen` positions are cut into; the same rule as in attention_split.wesl. */
+function splitCount(seen: number, most: number): number {
+  const length = Math.ceil(seen / (most * TILE)) * TILE;
+  return Math.ceil(seen / length);
+}

@@ -1,0 +1,173 @@
+import { ropeTable, type RopeTableArgs } from '../../src/rope-table.ts';
+import { ropeAndCache, type RopeAndCacheArgs } from '../../src/rope.ts';
+import { expectClose, expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
+import { normed } from '../reference/linear.ts';
+import { rotateReference, yarnReference } from '../reference/rope.ts';
+
+interface Shape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly valueDim: number;
+  readonly qkNorm: RopeAndCacheArgs['qkNorm'];
+  readonly rope: { readonly kind: 'norm' | 'neox'; readonly dims: number } | null;
+}
+
+const BASE = 10_000;
+const POSITIONS = 64;
+
+async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens: number): Promise<void> {
+  const { heads, kvHeads, headDim, valueDim, qkNorm, rope } = shape;
+  const qWidth = heads * headDim;
+  const kWidth = kvHeads * headDim;
+  const vWidth = kvHeads * valueDim;
+  const rowWidth = qWidth + kWidth + vWidth;
+  const qkv = t.randomNormal((tokens + 1) * rowWidth, 2);
+  const eps = 1e-3;
+  const norms = { q: t.randomNormal(qkNorm === 'full' ? qWidth : headDim), k: t.randomNormal(qkNorm === 'full' ? kWidth : headDim) };
+  const q = t.output((tokens + 1) * qWidth * 4);
+  const kCache = t.output(POSITIONS * kWidth * 4);
+  const vCache = t.output(POSITIONS * vWidth * 4);
+  const table = rope && t.input(ropeTable({ dims: rope.dims, base: BASE, frequencyScale: 1, yarn: null, contextLength: POSITIONS }));
+  const step = await ropeAndCache(t.context, {
+    label: 'rope',
+    qkv: t.input(qkv),
+    q,
+    kCache,
+    vCache,
+    batch: t.input(Uint32Array.of(start, tokens)),
+    heads,
+    kvHeads,
+    headDim,
+    valueDim,
+    qkNorm,
+    qkNormEps: eps,
+    ...(qkNorm === 'none' ? {} : { qNorm: t.input(norms.q), kNorm: t.input(norms.k) }),
+    rope: rope && table && { ...rope, table },
+  });
+  // A token more than the batch has: nothing is written for it.
+  await t.run([step], { tokens: tokens + 1, context: start + tokens + 1 });
+
+  const expected = { q: new Float64Array((tokens + 1) * qWidth).fill(NaN), k: new Float64Array(POSITIONS * kWidth).fill(NaN), v: new Float64Array(POSITIONS * vWidth).fill(NaN) };
+  for (let token = 0; token < tokens; token++) {
+    const row = qkv.subarray(token * rowWidth, (token + 1) * rowWidth);
+    const prepared = (part: Float32Array, weight: Float32Array): number[] => {
+      const wide = qkNorm === 'full' ? normed(part, weight, eps) : Float64Array.from(part);
+      return Array.from({ length: part.length / headDim }, (_, head) => {
+        const own = wide.subarray(head * headDim, (head + 1) * headDim);
+        const x = qkNorm === 'per-head' ? normed(own, weight, eps) : own;
+        return rope ? [...rotateReference(x, rope.kind, rope.dims, (pair) => (start + token) * BASE ** ((-2 * pair) / rope.dims))] : [...x];
+      }).flat();
+    };
+    expected.q.set(prepared(row.subarray(0, qWidth), norms.q), token * qWidth);
+    expected.k.set(prepared(row.subarray(qWidth, qWidth + kWidth), norms.k), (start + token) * kWidth);
+    expected.v.set(row.subarray(qWidth + kWidth), (start + token) * vWidth);
+  }
+  expectWritten('q', await t.readFloats(q, expected.q.length), expected.q);
+  expectWritten('keys', await t.readFloats(kCache, expected.k.length), expected.k);
+  expectWritten('values', await t.readFloats(vCache, expected.v.length), expected.v);
+}
+
+/** `expected` is NaN where nothing may be written; outputs are poisoned with NaN. */
+function expectWritten(label: string, actual: Float32Array, expected: Float64Array): void {
+  expectEqual(`${label}: unwritten`, Array.from(actual, (x) => Number(Number.isNaN(x))), Array.from(expected, (x) => Number(Number.isNaN(x))));
+  const written = (_: number, i: number): boolean => !Number.isNaN(expected[i]);
+  expectClose(label, actual.filter(written), expected.filter(written), { relative: 2e-6 });
+}
+
+const SHAPES: Readonly<Record<string, Shape>> = {
+  'neox': { heads: 4, kvHeads: 2, headDim: 64, valueDim: 64, qkNorm: 'none', rope: { kind: 'neox', dims: 64 } },
+  'norm': { heads: 4, kvHeads: 1, headDim: 64, valueDim: 64, qkNorm: 'none', rope: { kind: 'norm', dims: 64 } },
+  'none, wide values': { heads: 3, kvHeads: 3, headDim: 12, valueDim: 20, qkNorm: 'none', rope: null },
+  'neox, partial, norm per head': { heads: 8, kvHeads: 2, headDim: 80, valueDim: 80, qkNorm: 'per-head', rope: { kind: 'neox', dims: 20 } },
+  'norm, partial, narrow values': { heads: 2, kvHeads: 2, headDim: 192, valueDim: 128, qkNorm: 'none', rope: { kind: 'norm', dims: 64 } },
+  'neox, norm per head': { heads: 6, kvHeads: 1, headDim: 128, valueDim: 128, qkNorm: 'per-head', rope: { kind: 'neox', dims: 128 } },
+  'neox, norm over all heads': { heads: 16, kvHeads: 4, headDim: 128, valueDim: 128, qkNorm: 'full', rope: { kind: 'neox', dims: 128 } },
+  'norm, norm over all heads': { heads: 1, kvHeads: 1, headDim: 8, valueDim: 8, qkNorm: 'full', rope: { kind: 'norm', dims: 8 } },
+  'no rotation, norm over all heads': { heads: 4, kvHeads: 2, headDim: 256, valueDim: 64, qkNorm: 'full', rope: null },
+};
+
+for (const [name, shape] of Object.entries(SHAPES)) {
+  kernelCase(`rope ${name}`, async (t) => {
+    for (const [start, tokens] of [[0, 1], [0, 7], [1, 1], [POSITIONS - 9, 8]] as const) await expectRotated(t, shape, start, tokens);
+  });
+}
+
+// Written out by hand from the two conventions: Hugging Face's q * cos + rotate_half(q) * sin, and (2i, 2i + 1) as complex numbers.
+kernelCase('rope turns halves (neox) and neighbours (norm)', async (t) => {
+  const [c, s] = [Math.cos(1), Math.sin(1)];
+  const [c2, s2] = [Math.cos(0.01), Math.sin(0.01)];
+  const expected = {
+    neox: [1 * c - 3 * s, 2 * c2 - 4 * s2, 3 * c + 1 * s, 4 * c2 + 2 * s2],
+    norm: [1 * c - 2 * s, 2 * c + 1 * s, 3 * c2 - 4 * s2, 4 * c2 + 3 * s2],
+  };
+  for (const kind of ['neox', 'norm'] as const) {
+    const q = t.output(16);
+    const keys = t.output(32);
+    const step = await ropeAndCache(t.context, {
+      label: 'rope',
+      qkv: t.input(Float32Array.of(1, 2, 3, 4, 1, 2, 3, 4, 5, 6, 7, 8)),
+      q,
+      kCache: keys,
+      vCache: t.output(32),
+      batch: t.input(Uint32Array.of(1, 1)),
+      heads: 1,
+      kvHeads: 1,
+      headDim: 4,
+      valueDim: 4,
+      qkNorm: 'none',
+      qkNormEps: 0,
+      rope: { kind, dims: 4, table: t.input(ropeTable({ dims: 4, base: BASE, frequencyScale: 1, yarn: null, contextLength: 2 })) },
+    });
+    await t.run([step]);
+    expectClose(kind, await t.readFloats(q, 4), expected[kind]);
+    expectClose(kind, (await t.readFloats(keys, 8)).subarray(4), expected[kind]);
+  }
+});
+
+/** A table as (cos, sin) of position * frequency, times a factor. */
+function expectTable(label: string, args: RopeTableArgs, frequencies: ArrayLike<number>, factor = 1): void {
+  const expected = Array.from({ length: args.contextLength }, (_, position) =>
+    Array.from(frequencies, (frequency) => [Math.cos(position * frequency) * factor, Math.sin(position * frequency) * factor]),
+  ).flat(2);
+  expectClose(label, ropeTable(args), expected, { relative: 1e-7, absolute: 1e-9 });
+}
+
+kernelCase('rope table: plain, linear scaling, frequency factors', async () => {
+  const plain = Float64Array.from({ length: 32 }, (_, i) => 500_000 ** (-i / 32));
+  const args = { dims: 64, base: 500_000, frequencyScale: 1, yarn: null, contextLength: 1000 };
+  const factors = Float32Array.from({ length: 32 }, (_, i) => 1 + i / 4);
+  expectTable('plain', args, plain);
+  expectTable('linear', { ...args, frequencyScale: 0.25 }, plain.map((frequency) => frequency / 4));
+  expectTable('factors', { ...args, frequencyFactors: factors }, plain.map((frequency, i) => frequency / (factors[i] ?? NaN)));
+});
+
+kernelCase('rope table: YaRN', async () => {
+  const yarn = { factor: 8, originalContext: 64, extFactor: 1, attnFactor: 1, betaFast: 32, betaSlow: 1 };
+  for (const [dims, base, originalContext] of [[64, 150_000, 64], [128, 1_000_000, 32_768], [64, 150_000, 4096], [32, 10_000, 4096]] as const) {
+    const args = { dims, base, frequencyScale: 1, yarn: { ...yarn, originalContext }, contextLength: 300 };
+    const { frequencies, factor } = yarnReference(args);
+    expectTable(`${dims} of ${originalContext}`, args, frequencies, factor);
+    expectTable('attention factor', { ...args, yarn: { ...args.yarn, attnFactor: 0.8 } }, frequencies, 0.8 * factor);
+    const plain = Float64Array.from({ length: dims / 2 }, (_, i) => base ** ((-2 * i) / dims) / 8);
+    expectTable('no extrapolation', { ...args, yarn: { ...args.yarn, extFactor: 0 } }, plain);
+  }
+});
+
+kernelCase('rope refuses shapes that it cannot serve', async (t) => {
+  const buffer = t.output(1024);
+  const shape = { heads: 2, kvHeads: 1, headDim: 8, valueDim: 8, qkNorm: 'none', qkNormEps: 0, rope: null } as const;
+  const args = { label: 'rope', qkv: buffer, q: buffer, kCache: buffer, vCache: buffer, batch: buffer, ...shape };
+  const refused: readonly RopeAndCacheArgs[] = [
+    { ...args, headDim: 6 },
+    { ...args, heads: 3, kvHeads: 2 },
+    { ...args, qkNorm: 'full' },
+    { ...args, qNorm: buffer, kNorm: buffer },
+    { ...args, rope: { kind: 'neox', dims: 10, table: buffer } },
+    { ...args, rope: { kind: 'norm', dims: 3, table: buffer } },
+  ];
+  for (const request of refused) {
+    const error = await ropeAndCache(t.context, request).catch((caught: unknown) => caught);
+    if (!(error instanceof Error && error.name === 'KernelArgumentError')) throw new Error('not refused');
+  }
+});
