@@ -11,11 +11,8 @@ import { Transfer } from './transfer.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Shards that are missing are fetched together up to this, so that their neighbouring ranges become one request. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_SHARDS = 64;
-
-/** Bytes that `loadAll` holds ahead of the consumer. */
 const READ_AHEAD_BYTES = 64 * 1024 * 1024;
 
 export interface LoaderOptions {
@@ -23,6 +20,10 @@ export interface LoaderOptions {
   readonly manifest?: Readonly<Record<string, string>>;
   /** Requests at a time; default 6, which is what browsers allow an HTTP/1.1 server. */
   readonly parallel?: number;
+  /** Shards that are missing are fetched together up to this, so that their neighbouring ranges become one request; default 8 MiB. */
+  readonly batchBytes?: number;
+  /** Bytes that `loadAll` holds ahead of the consumer; default 64 MiB. */
+  readonly readAheadBytes?: number;
   readonly onWarning?: (warning: Warning) => void;
   readonly onProgress?: (event: ProgressEvent) => void;
   /** Bytes that were fetched before, for the header: counted in `stats`. */
@@ -63,16 +64,17 @@ export class ShardLoader implements ShardReader {
   async loadAll(shards: readonly Shard[], onShard: (shard: Shard, bytes: Bytes) => Promise<void> | void, options: { signal?: AbortSignal } = {}): Promise<void> {
     const stop = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+    const { readAheadBytes = READ_AHEAD_BYTES } = this.options;
     const ahead: { shard: Shard; bytes: Promise<Bytes> }[] = [];
     let bytesAhead = 0;
     let next = 0;
     const readAhead = () => {
-      while (next < shards.length && bytesAhead < READ_AHEAD_BYTES && ahead.length < BATCH_SHARDS) {
+      while (next < shards.length && bytesAhead < readAheadBytes && ahead.length < BATCH_SHARDS) {
         const batch = this.#batch(shards, next);
         next += batch.length;
         const transfer = this.#transfer(batch);
         for (const shard of batch) {
-          const bytes = (this.#transfers.get(shard.id) ?? transfer).wait(shard, signal);
+          const bytes = transfer.wait(shard, signal);
           bytes.catch(() => {});
           ahead.push({ shard, bytes });
           bytesAhead += shard.byteLength;
@@ -86,11 +88,11 @@ export class ShardLoader implements ShardReader {
       for (let reading = ahead.shift(); reading; reading = ahead.shift()) {
         const bytes = await reading.bytes;
         await onShard(reading.shard, bytes);
+        options.signal?.throwIfAborted();
         bytesAhead -= reading.shard.byteLength;
         readAhead();
       }
       await this.store.flush();
-      this.#progress?.end();
     } finally {
       stop.abort();
       this.#progress = undefined;
@@ -99,6 +101,7 @@ export class ShardLoader implements ShardReader {
 
   /** The shards from `start` on that are best read together: one that is stored, or several that are not. */
   #batch(shards: readonly Shard[], start: number): readonly Shard[] {
+    const { batchBytes = BATCH_BYTES } = this.options;
     const isLone = (shard: Shard) => this.store.has(shard) || this.#transfers.has(shard.id);
     let end = start;
     let bytes = 0;
@@ -106,7 +109,7 @@ export class ShardLoader implements ShardReader {
       const shard = shards[end];
       if (!shard) break;
       bytes += shard.byteLength;
-      if (end > start && (bytes > BATCH_BYTES || isLone(shard))) break;
+      if (end > start && (bytes > batchBytes || isLone(shard))) break;
       if (isLone(shard)) return [shard];
     }
     return shards.slice(start, end);
@@ -149,11 +152,8 @@ export class ShardLoader implements ShardReader {
     const fetched = await this.#fetch(shards, signal);
     const hashed = await Promise.all(shards.map((shard, i) => this.#verify(shard, fetched[i] ?? new Uint8Array(0), signal)));
     this.store.write(hashed);
-    for (const { bytes } of hashed) {
-      this.stats.bytesFetched += bytes.length;
-      this.stats.shardsFetched++;
-      this.#progress?.addShard();
-    }
+    for (let i = 0; i < hashed.length; i++) this.#progress?.addShard();
+    this.stats.shardsFetched += hashed.length;
     return hashed;
   }
 
@@ -173,7 +173,10 @@ export class ShardLoader implements ShardReader {
 
   async #fetch(shards: readonly Shard[], signal: AbortSignal): Promise<readonly Bytes[]> {
     const whole = shards.map(({ byteLength }) => new Uint8Array(byteLength));
-    const onBytes = (bytes: number) => this.#progress?.addFetched(bytes);
+    const onBytes = (bytes: number) => {
+      this.stats.bytesFetched += bytes;
+      this.#progress?.addFetched(bytes);
+    };
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     const fetches = coalesce(shards).map(({ file, offset, length, parts }) =>

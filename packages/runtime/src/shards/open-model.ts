@@ -12,11 +12,16 @@ export interface OpenModelOptions extends Omit<LoaderOptions, 'headerBytesFetche
   readonly signal?: AbortSignal;
 }
 
+export interface OpenedModel {
+  readonly gguf: GgufModel;
+  readonly loader: ShardLoader;
+}
+
 /**
  * Reads a model's header (from the store, where a URL was opened before) and plans its shards; fetches no weights.
- * Throws `SourceError`, and what `readGguf` throws.
+ * Throws `SourceError`, `GgufError`, and the signal's reason.
  */
-export async function openModel(source: ByteSource, store: ShardStore, options: OpenModelOptions = {}): Promise<{ readonly gguf: GgufModel; readonly loader: ShardLoader }> {
+export async function openModel(source: ByteSource, store: ShardStore, options: OpenModelOptions = {}): Promise<OpenedModel> {
   // Files and Blobs are at hand anyway: only what comes over the network is worth recording.
   const recorded = source instanceof HttpSource && store.kind !== 'none' ? new RecordedSource(source, store) : undefined;
   let headerBytesFetched = 0;
@@ -24,23 +29,19 @@ export async function openModel(source: ByteSource, store: ShardStore, options: 
     headerBytesFetched += bytes;
     options.onProgress?.({ phase: 'header', bytes: headerBytesFetched, bytesTotal: headerBytesFetched, shards: 0, shardsTotal: 0, bytesFromStore: 0 });
   };
-  const gguf = await readGguf(recorded ?? source, { onBytes, ...(options.signal ? { signal: options.signal } : {}) });
-  const plan = await planShards(gguf, options.signal);
-  const onWarning = options.onWarning ?? (() => {});
-  try {
-    await recorded?.keep(plan.modelId);
-    const name = gguf.metadata.get('general.name');
-    await store.addModel({
-      id: plan.modelId,
-      name: typeof name === 'string' ? name : source.name,
-      source: source.name,
-      bytesTotal: plan.shards.reduce((sum, { byteLength }) => sum + byteLength, 0),
-      shardsTotal: plan.shards.length,
-    });
-  } catch (error) {
-    onWarning({ code: 'no-store', message: `The model cannot be stored (${String(error)}): it will be fetched again next time.` });
-  }
-  const modelStore = await ModelStore.open(store, plan.modelId, onWarning);
+  const readOptions = { onBytes, ...(options.signal ? { signal: options.signal } : {}) };
+  const gguf = await readGguf(recorded ?? source, readOptions);
+  const plan = await planShards(gguf, readOptions);
+  const name = gguf.metadata.get('general.name');
+  const entry = {
+    id: plan.modelId,
+    name: typeof name === 'string' ? name : source.name,
+    source: source.name,
+    bytesTotal: plan.shards.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    shardsTotal: plan.shards.length,
+  };
+  const modelStore = await ModelStore.open(store, entry, options.onWarning ?? (() => {}));
+  if (recorded) await modelStore.attempt(() => recorded.keep(plan.modelId));
   const loader = new ShardLoader(plan, gguf.files.map((file) => file.source), modelStore, { ...options, headerBytesFetched });
   return { gguf, loader };
 }

@@ -1,12 +1,17 @@
+import { GgufError } from '../model/gguf/errors.ts';
 import type { GgufModel, TensorInfo } from '../model/gguf/types.ts';
 import { modelIdentity } from './identity.ts';
 import type { Shard, ShardPlan, ShardRange } from './shard.ts';
+import type { ReadOptions } from './source.ts';
 
 /** Trunk tensors above this are cut, so that a shard is quickly fetched, hashed and uploaded. */
 const MAX_TRUNK_BYTES = 16 * 1024 * 1024;
 
 /** Cuts are at multiples of this, which keeps every plane of a quantised format on whole words. */
 const ROW_MULTIPLE = 32;
+
+/** Experts' byte ranges in a model: an untrusted file says how many. Kimi K2 has 60 layers × 384 experts × 3. */
+const MAX_EXPERT_RANGES = 2 ** 20;
 
 /** `blk.3.ffn_gate_exps.weight`: the matrices of all experts in one tensor. */
 const STACKED = /^blk\.(\d+)\.ffn_(?:gate|up|down|gate_up)_exps\.(weight|bias)$/;
@@ -24,9 +29,11 @@ interface LayerParts {
 /**
  * Cuts a model into shards: the tensors outside layers first, then for each layer its trunk and its experts in order.
  * Every byte of every tensor is in exactly one shard.
- * @param signal aborts the reads that the model's identity may need
+ * @param options for the reads that the model's identity may need
+ * Throws `GgufError` 'gguf-limit' for more experts than any model has, and what the sources throw.
  */
-export async function planShards(model: GgufModel, signal?: AbortSignal): Promise<ShardPlan> {
+export async function planShards(model: GgufModel, options?: ReadOptions): Promise<ShardPlan> {
+  checkExpertCount(model);
   const outside: Shard[] = [];
   const layers = new Map<number, LayerParts>();
   for (const info of model.tensors.values()) {
@@ -36,7 +43,21 @@ export async function planShards(model: GgufModel, signal?: AbortSignal): Promis
   }
   const inOrder = [...layers].sort(([a], [b]) => a - b);
   const shards = [...outside, ...inOrder.flatMap(([layer, parts]) => layerShards(layer, parts))];
-  return { modelId: await modelIdentity(model, signal), shards };
+  return { modelId: await modelIdentity(model, options), shards };
+}
+
+function checkExpertCount({ tensors, files }: GgufModel): void {
+  let ranges = 0;
+  for (const { name, shape, file } of tensors.values()) {
+    if (!STACKED.test(name)) continue;
+    ranges += shape[0] ?? 1;
+    if (ranges > MAX_EXPERT_RANGES) {
+      throw new GgufError('gguf-limit', files[file]?.source.name ?? '', `tensor ${name}`, `brings the experts' matrices to ${ranges}, more than the limit of ${MAX_EXPERT_RANGES}`, {
+        limit: MAX_EXPERT_RANGES,
+        value: ranges,
+      });
+    }
+  }
 }
 
 function addToLayer({ trunk, pieces, experts }: LayerParts, layer: number, info: TensorInfo): void {

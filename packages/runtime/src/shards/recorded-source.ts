@@ -1,15 +1,14 @@
 import { SourceError } from './errors.ts';
-import type { ByteSource } from './source.ts';
-import type { ShardStore, StoredHeader } from './store/store.ts';
+import { sha256 } from './hash.ts';
+import type { ByteSource, ReadOptions } from './source.ts';
+import type { HeaderSegment, ShardStore, StoredHeader } from './store/store.ts';
 
 /** Contiguous bytes that were read. */
-interface Segment {
+interface Recording {
   readonly offset: number;
   readonly parts: Uint8Array<ArrayBuffer>[];
   end: number;
 }
-
-type ReadOptions = NonNullable<Parameters<ByteSource['read']>[2]>;
 
 /**
  * A source that remembers what is read until `keep`: the header. The next time the same reads are answered from the
@@ -22,10 +21,9 @@ export class RecordedSource implements ByteSource {
   /** This source and all its siblings: they are kept together. */
   readonly #family: Set<RecordedSource>;
   /** Undefined once kept. */
-  #segments: Segment[] | undefined = [];
-  #replayed: Promise<StoredHeader | undefined> | undefined;
+  #recordings: Recording[] | undefined = [];
+  #replaying: Promise<StoredHeader | undefined> | undefined;
   #known: StoredHeader | undefined;
-  #bytesFetched = 0;
 
   constructor(inner: ByteSource, store: ShardStore, family = new Set<RecordedSource>()) {
     this.name = inner.name;
@@ -36,11 +34,6 @@ export class RecordedSource implements ByteSource {
 
   get size(): number | undefined {
     return this.#known?.size ?? this.#inner.size;
-  }
-
-  /** Bytes that this source and its siblings had to read from their inner sources until `keep`. */
-  get headerBytesFetched(): number {
-    return [...this.#family].reduce((sum, source) => sum + source.#bytesFetched, 0);
   }
 
   async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
@@ -65,36 +58,38 @@ export class RecordedSource implements ByteSource {
     return known ? known.version : this.#inner.version();
   }
 
-  /** Ends the recording of this source and its siblings; stores what is new. */
+  /** Ends the recording of this source and its siblings; stores what is new. Throws what the store throws. */
   async keep(modelId: string): Promise<void> {
-    await Promise.all(
-      Array.from(this.#family, async (source) => {
-        const segments = source.#segments ?? [];
-        const old = source.#known?.segments ?? [];
-        source.#segments = undefined;
-        if (segments.length === 0) return;
-        const read = await Promise.all(segments.map(async ({ offset, parts }) => ({ offset, bytes: new Uint8Array(await new Blob(parts).arrayBuffer()) })));
-        await source.#store.putHeader(source.name, { modelId, version: await source.version(), size: source.size, segments: [...old, ...read] });
-      }),
-    );
+    await Promise.all(Array.from(this.#family, (source) => source.#keep(modelId)));
+  }
+
+  async #keep(modelId: string): Promise<void> {
+    const recordings = this.#recordings ?? [];
+    this.#recordings = undefined;
+    if (recordings.length === 0) return;
+    const segments = await Promise.all(recordings.map(toSegment));
+    const version = await this.version();
+    await this.#store.putHeader(this.name, { modelId, version, size: this.size, segments: [...(this.#known?.segments ?? []), ...segments] });
   }
 
   async #replay(): Promise<StoredHeader | undefined> {
     // A store that cannot be read is as good as an empty one.
-    this.#replayed ??= this.#store.getHeader(this.name).catch(() => undefined);
-    this.#known = await this.#replayed;
+    this.#replaying ??= this.#store
+      .getHeader(this.name)
+      .then((header) => header && wholeHeader(header))
+      .catch(() => undefined);
+    this.#known = await this.#replaying;
     return this.#known;
   }
 
   #record(offset: number, bytes: Uint8Array<ArrayBuffer>): void {
-    if (!this.#segments) return;
-    this.#bytesFetched += bytes.length;
-    const last = this.#segments.at(-1);
+    if (!this.#recordings) return;
+    const last = this.#recordings.at(-1);
     if (last?.end === offset) {
       last.parts.push(bytes);
       last.end += bytes.length;
     } else {
-      this.#segments.push({ offset, parts: [bytes], end: offset + bytes.length });
+      this.#recordings.push({ offset, parts: [bytes], end: offset + bytes.length });
     }
   }
 
@@ -106,4 +101,15 @@ export class RecordedSource implements ByteSource {
     await this.#store.removeHeader(this.name);
     throw new SourceError('source-changed', this.name, 'the file has changed since a part of it was stored');
   }
+}
+
+async function toSegment({ offset, parts }: Recording): Promise<HeaderSegment> {
+  const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+  return { offset, bytes, sha256: await sha256(bytes) };
+}
+
+/** The header where all of it has its hash; one that is damaged is as good as none. */
+async function wholeHeader(header: StoredHeader): Promise<StoredHeader | undefined> {
+  const hashes = await Promise.all(header.segments.map(({ bytes }) => sha256(bytes)));
+  return header.segments.every((segment, i) => segment.sha256 === hashes[i]) ? header : undefined;
 }

@@ -1,3 +1,10 @@
+export interface ReadOptions {
+  /** Aborts the read, which rejects with its reason. */
+  readonly signal?: AbortSignal;
+  /** Called with byte counts as they arrive. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
 /**
  * Somewhere that bytes of one file come from: an HTTP server with Range, a File or Blob, a path in Node.
  * `model/gguf` and `shards` read through this and know nothing else of the place.
@@ -10,10 +17,8 @@ export interface ByteSource {
   /**
    * Bytes [offset, offset + length). Rejects with a typed error when the file is shorter, changed (ETag), gone or the
    * network is lost; retries what is worth retrying.
-   * @param signal aborts the read
-   * @param onBytes called with byte counts as they arrive
    */
-  read(offset: number, length: number, options?: { signal?: AbortSignal; onBytes?: (bytes: number) => void }): Promise<Uint8Array<ArrayBuffer>>;
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
   /** The source of another file of the same model (split GGUF), by its bare file name. */
   sibling(fileName: string): ByteSource;
   /** Identifies this version of the file where the place tells (ETag, last-modified + size); undefined where it does not. */

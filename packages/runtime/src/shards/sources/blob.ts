@@ -1,5 +1,5 @@
 import { SourceError } from '../errors.ts';
-import type { ByteSource } from '../source.ts';
+import type { ByteSource, ReadOptions } from '../source.ts';
 
 /** A File or Blob; `files` are the files that were opened with it. */
 export class BlobSource implements ByteSource {
@@ -16,7 +16,7 @@ export class BlobSource implements ByteSource {
     return this.blob.size;
   }
 
-  async read(offset: number, length: number, options: { signal?: AbortSignal; onBytes?: (bytes: number) => void } = {}): Promise<Uint8Array<ArrayBuffer>> {
+  async read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     options.signal?.throwIfAborted();
     if (offset + length > this.size) {
       throw new SourceError('source-truncated', this.name, `bytes ${offset} to ${offset + length} are needed, but the file ends at ${this.size}`);

@@ -1,6 +1,6 @@
 import type { Warning } from '../../api/types.ts';
 import { SourceError } from '../errors.ts';
-import type { ByteSource } from '../source.ts';
+import type { ByteSource, ReadOptions } from '../source.ts';
 import { abortable } from './abort.ts';
 import { fileVersion, mergeVersions, versionConflict, versionName, type FileVersion } from './file-version.ts';
 import { requestFailure, StalledError, watchedFetch, type WatchedResponse } from './http-request.ts';
@@ -15,11 +15,6 @@ export interface HttpSourceOptions {
 }
 
 const STALL_MS = 30_000;
-
-interface ReadOptions {
-  readonly signal?: AbortSignal;
-  readonly onBytes?: (bytes: number) => void;
-}
 
 /**
  * A file on an HTTP server, read by ranges (RFC 9110, section 14). All answers must be of one version of the file.

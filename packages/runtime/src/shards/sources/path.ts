@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SourceError } from '../errors.ts';
-import type { ByteSource } from '../source.ts';
+import type { ByteSource, ReadOptions } from '../source.ts';
 
 /** A file on the disk, for Node. Opened for each read, so that there is nothing to close. */
 export class PathSource implements ByteSource {
@@ -19,7 +19,7 @@ export class PathSource implements ByteSource {
     return this.#size;
   }
 
-  async read(offset: number, length: number, options: { signal?: AbortSignal; onBytes?: (bytes: number) => void } = {}): Promise<Uint8Array<ArrayBuffer>> {
+  async read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     options.signal?.throwIfAborted();
     const file = await open(this.#path).catch((cause: unknown) => {
       throw new SourceError('source-missing', this.#path, 'the file cannot be opened', undefined, { cause });

@@ -1,21 +1,19 @@
-import { createStore, del, delMany, get, promisifyRequest, set, setMany, type UseStore } from 'idb-keyval';
-import type { ShardRecord, ShardStore, StoredHeader, StoredModel } from './store.ts';
+import { createStore, del, get, promisifyRequest, set, setMany, type UseStore } from 'idb-keyval';
+import type { HeaderSegment, ModelEntry, ShardRecord, ShardStore, StoredHeader, StoredModel, StoredShard } from './store.ts';
 
 const DATABASE = 'gatefold';
 
 /** Headers as they lie in the database. */
 interface HeaderValue extends Omit<StoredHeader, 'segments'> {
-  readonly segments: readonly { readonly offset: number; readonly blob: Blob }[];
+  readonly segments: readonly (Omit<HeaderSegment, 'bytes'> & { readonly blob: Blob })[];
 }
-
-type ModelValue = Pick<StoredModel, 'name' | 'source' | 'bytesTotal' | 'shardsTotal'>;
 
 /**
  * Shards in IndexedDB, in one object store under array keys:
  *
  *     ['bytes', model, shard]   Blob
  *     ['record', model, shard]  ShardRecord; there only when the bytes are
- *     ['model', model]          what the list shows
+ *     ['model', model]          ModelEntry
  *     ['header', source name]   header of a file
  *
  * Bytes are Blobs, which Chromium reads twice as fast as ArrayBuffers.
@@ -24,8 +22,8 @@ export class IndexedDbStore implements ShardStore {
   readonly kind = 'indexeddb';
   readonly #store: UseStore = createStore(DATABASE, 'shards');
 
-  async addModel({ id, name, source, bytesTotal, shardsTotal }: ModelValue & { readonly id: string }): Promise<void> {
-    await set(['model', id], { name, source, bytesTotal, shardsTotal } satisfies ModelValue, this.#store);
+  async addModel(model: ModelEntry): Promise<void> {
+    await set(['model', model.id], model, this.#store);
   }
 
   async records(modelId: string): Promise<ReadonlyMap<string, ShardRecord>> {
@@ -38,25 +36,21 @@ export class IndexedDbStore implements ShardStore {
     return blob && new Uint8Array(await blob.arrayBuffer());
   }
 
-  async put(modelId: string, shards: readonly { readonly id: string; readonly bytes: Blob; readonly sha256: string }[]): Promise<void> {
-    await setMany(shards.map(({ id, bytes }) => [['bytes', modelId, id], bytes]), this.#store);
-    const record = ({ bytes, sha256 }: { bytes: Blob; sha256: string }): ShardRecord => ({ sha256, byteLength: bytes.size });
-    await setMany(shards.map((shard) => [['record', modelId, shard.id], record(shard)]), this.#store);
-  }
-
-  async remove(modelId: string, shardId: string): Promise<void> {
-    await delMany([['record', modelId, shardId], ['bytes', modelId, shardId]], this.#store);
+  async put(model: ModelEntry, shards: readonly StoredShard[]): Promise<void> {
+    await setMany(shards.map(({ id, bytes }) => [['bytes', model.id, id], bytes]), this.#store);
+    const record = ({ bytes, sha256 }: StoredShard): ShardRecord => ({ sha256, byteLength: bytes.size });
+    await setMany([[['model', model.id], model], ...shards.map((shard): [string[], ShardRecord] => [['record', model.id, shard.id], record(shard)])], this.#store);
   }
 
   async getHeader(name: string): Promise<StoredHeader | undefined> {
     const value = await get<HeaderValue>(['header', name], this.#store);
     if (!value) return undefined;
-    const segments = value.segments.map(async ({ offset, blob }) => ({ offset, bytes: new Uint8Array(await blob.arrayBuffer()) }));
+    const segments = value.segments.map(async ({ blob, ...segment }) => ({ ...segment, bytes: new Uint8Array(await blob.arrayBuffer()) }));
     return { ...value, segments: await Promise.all(segments) };
   }
 
   async putHeader(name: string, header: StoredHeader): Promise<void> {
-    const segments = header.segments.map(({ offset, bytes }) => ({ offset, blob: new Blob([bytes]) }));
+    const segments = header.segments.map(({ bytes, ...segment }) => ({ ...segment, blob: new Blob([bytes]) }));
     await set(['header', name], { ...header, segments } satisfies HeaderValue, this.#store);
   }
 
@@ -65,11 +59,11 @@ export class IndexedDbStore implements ShardStore {
   }
 
   async list(): Promise<StoredModel[]> {
-    const models = await this.#entries<ModelValue>('model');
+    const models = await this.#entries<ModelEntry>('model');
     return Promise.all(
-      models.map(async ([[, id = ''], model]) => {
-        const records = [...(await this.records(id)).values()];
-        return { ...model, id, shards: records.length, bytes: records.reduce((sum, { byteLength }) => sum + byteLength, 0) };
+      models.map(async ([, model]) => {
+        const records = [...(await this.records(model.id)).values()];
+        return { ...model, shards: records.length, bytes: records.reduce((sum, { byteLength }) => sum + byteLength, 0) };
       }),
     );
   }

@@ -1,7 +1,7 @@
 import type { Warning } from '../../api/types.ts';
 import { sha256 } from '../hash.ts';
 import type { Shard } from '../shard.ts';
-import type { ShardRecord, ShardStore } from './store.ts';
+import type { ModelEntry, ShardRecord, ShardStore } from './store.ts';
 
 /** Bytes that may wait for the disk; more would pile up in memory where the network is faster. */
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
@@ -10,28 +10,37 @@ const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 export interface HashedShard {
   readonly shard: Shard;
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Hex; empty where nothing keeps the shard or promises its hash. */
   readonly sha256: string;
 }
 
 /** One model's shards in a store. Believes nothing that it reads, and never lets a failing store stop a load. */
 export class ModelStore {
+  readonly #store: ShardStore;
+  readonly #model: ModelEntry;
+  readonly #onWarning: (warning: Warning) => void;
+  readonly #records = new Map<string, ShardRecord>();
+  /** Shards whose stored bytes are not to be had. Their records stay: what is fetched in their place must have their hash. */
+  readonly #damaged = new Set<string>();
   readonly #writes = new Set<Promise<void>>();
-  /** Hashes of damaged shards: what is fetched in their place must have them. */
-  readonly #hashesOfDamaged = new Map<string, string>();
   #pendingBytes = 0;
   #writable: boolean;
 
-  private constructor(
-    readonly store: ShardStore,
-    readonly modelId: string,
-    readonly records: Map<string, ShardRecord>,
-    readonly onWarning: (warning: Warning) => void,
-  ) {
+  private constructor(store: ShardStore, model: ModelEntry, onWarning: (warning: Warning) => void) {
+    this.#store = store;
+    this.#model = model;
+    this.#onWarning = onWarning;
     this.#writable = store.kind !== 'none';
   }
 
-  static async open(store: ShardStore, modelId: string, onWarning: (warning: Warning) => void): Promise<ModelStore> {
-    return new ModelStore(store, modelId, new Map(await store.records(modelId)), onWarning);
+  /** Enters the model in the store's list and reads which of its shards are there. */
+  static async open(store: ShardStore, model: ModelEntry, onWarning: (warning: Warning) => void): Promise<ModelStore> {
+    const opened = new ModelStore(store, model, onWarning);
+    await opened.attempt(() => store.addModel(model));
+    await opened.attempt(async () => {
+      for (const [id, record] of await store.records(model.id)) opened.#records.set(id, record);
+    });
+    return opened;
   }
 
   /** Whether what is written is kept. */
@@ -40,29 +49,21 @@ export class ModelStore {
   }
 
   has(shard: Shard): boolean {
-    return this.records.get(shard.id)?.byteLength === shard.byteLength;
+    return !this.#damaged.has(shard.id) && this.#records.get(shard.id)?.byteLength === shard.byteLength;
   }
 
   /** SHA-256 that the shard had when it was first fetched. */
   recordedHash(shard: Shard): string | undefined {
-    return this.records.get(shard.id)?.sha256 ?? this.#hashesOfDamaged.get(shard.id);
+    return this.#records.get(shard.id)?.sha256;
   }
 
-  /** Verified bytes of a shard; undefined where there are none or where they are damaged, which drops them. */
+  /** Verified bytes of a shard; undefined where there are none, and with a warning where they are damaged. */
   async read(shard: Shard): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const record = this.records.get(shard.id);
-    if (!record || !this.has(shard)) return undefined;
-    const problem = async (): Promise<string | Uint8Array<ArrayBuffer>> => {
-      const bytes = await this.store.get(this.modelId, shard.id);
-      if (bytes?.length !== shard.byteLength) return `has ${bytes?.length ?? 0} of ${shard.byteLength} bytes`;
-      return (await sha256(bytes)) === record.sha256 ? bytes : 'does not have its SHA-256';
-    };
-    const found = await problem().catch((error: unknown) => `cannot be read (${String(error)})`);
+    if (!this.has(shard)) return undefined;
+    const found = await this.#readWhole(shard).catch((error: unknown) => `cannot be read (${String(error)})`);
     if (typeof found !== 'string') return found;
-    this.records.delete(shard.id);
-    this.#hashesOfDamaged.set(shard.id, record.sha256);
-    this.onWarning({ code: 'shard-damaged', message: `The stored shard ${shard.id} ${found}. It is dropped and fetched again.` });
-    await this.store.remove(this.modelId, shard.id).catch(() => {});
+    this.#damaged.add(shard.id);
+    this.#onWarning({ code: 'shard-damaged', message: `The stored shard ${shard.id} ${found}. It is dropped and fetched again.` });
     return undefined;
   }
 
@@ -71,17 +72,17 @@ export class ModelStore {
     if (!this.#writable) return;
     const bytes = shards.reduce((sum, { shard }) => sum + shard.byteLength, 0);
     this.#pendingBytes += bytes;
-    const blobs = shards.map((hashed) => ({ id: hashed.shard.id, bytes: new Blob([hashed.bytes]), sha256: hashed.sha256 }));
-    const write = this.store
-      .put(this.modelId, blobs)
-      .then(() => {
-        for (const { shard, sha256: hash } of shards) this.records.set(shard.id, { sha256: hash, byteLength: shard.byteLength });
-      })
-      .catch((error: unknown) => this.#giveUp(error))
-      .finally(() => {
-        this.#pendingBytes -= bytes;
-        this.#writes.delete(write);
-      });
+    const stored = shards.map((hashed) => ({ id: hashed.shard.id, bytes: new Blob([hashed.bytes]), sha256: hashed.sha256 }));
+    const write = this.attempt(async () => {
+      await this.#store.put(this.#model, stored);
+      for (const { id, bytes: { size }, sha256: hash } of stored) {
+        this.#records.set(id, { sha256: hash, byteLength: size });
+        this.#damaged.delete(id);
+      }
+    }).finally(() => {
+      this.#pendingBytes -= bytes;
+      this.#writes.delete(write);
+    });
     this.#writes.add(write);
   }
 
@@ -95,15 +96,31 @@ export class ModelStore {
     await Promise.all(this.#writes);
   }
 
-  #giveUp(error: unknown): void {
-    if (!this.#writable) return;
-    this.#writable = false;
-    const full = error instanceof Error && error.name === 'QuotaExceededError';
-    this.onWarning({
-      code: full ? 'quota-exceeded' : 'no-store',
-      message: full
-        ? 'The browser has no room to keep this model: it runs, but parts of it will be fetched again next time. Delete other models or free disk space.'
-        : `The model cannot be stored (${String(error)}): it runs, but will be fetched again next time.`,
-    });
+  /** Does something with the store; when it fails, warns and writes no more. */
+  async attempt(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      if (!this.#writable) return;
+      this.#writable = false;
+      this.#onWarning(storeWarning(error));
+    }
   }
+
+  /** The stored bytes, or what is wrong with them. */
+  async #readWhole(shard: Shard): Promise<Uint8Array<ArrayBuffer> | string> {
+    const bytes = await this.#store.get(this.#model.id, shard.id);
+    if (bytes?.length !== shard.byteLength) return `has ${bytes?.length ?? 0} of ${shard.byteLength} bytes`;
+    return (await sha256(bytes)) === this.recordedHash(shard) ? bytes : 'does not have its SHA-256';
+  }
+}
+
+function storeWarning(error: unknown): Warning {
+  if (error instanceof Error && error.name === 'QuotaExceededError') {
+    return {
+      code: 'quota-exceeded',
+      message: 'The browser has no room to keep this model: it runs, but parts of it will be fetched again next time. Delete other models or free disk space.',
+    };
+  }
+  return { code: 'no-store', message: `The model cannot be stored (${String(error)}): it runs, but will be fetched again next time.` };
 }

@@ -7,7 +7,6 @@ export const NO_STORE: ShardStore = {
   records: async () => new Map(),
   get: async () => undefined,
   put: async () => {},
-  remove: async () => {},
   getHeader: async () => undefined,
   putHeader: async () => {},
   removeHeader: async () => {},

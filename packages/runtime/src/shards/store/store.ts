@@ -5,18 +5,23 @@ export interface ShardRecord {
   readonly byteLength: number;
 }
 
-/** A model with shards in a store. */
-export interface StoredModel {
+/** A model as it is entered in the list. */
+export interface ModelEntry {
   readonly id: string;
   /** The model's own name. */
   readonly name: string;
   /** Where it came from: URL or file name. */
   readonly source: string;
-  /** Bytes and shards that are stored, and how many the whole model has. */
-  readonly bytes: number;
+  /** What the whole model has. */
   readonly bytesTotal: number;
-  readonly shards: number;
   readonly shardsTotal: number;
+}
+
+/** A model with shards in a store. */
+export interface StoredModel extends ModelEntry {
+  /** What of it is stored. */
+  readonly bytes: number;
+  readonly shards: number;
 }
 
 /** The parts of a file that were read to understand it, so that the next start needs no network. */
@@ -26,7 +31,22 @@ export interface StoredHeader {
   readonly version: string | undefined;
   /** Whole size of the file in bytes. */
   readonly size: number | undefined;
-  readonly segments: readonly { readonly offset: number; readonly bytes: Uint8Array<ArrayBuffer> }[];
+  readonly segments: readonly HeaderSegment[];
+}
+
+export interface HeaderSegment {
+  /** Place in the file. */
+  readonly offset: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Of the bytes, hex. */
+  readonly sha256: string;
+}
+
+/** A shard on its way into a store. */
+export interface StoredShard {
+  readonly id: string;
+  readonly bytes: Blob;
+  readonly sha256: string;
 }
 
 /**
@@ -36,14 +56,16 @@ export interface StoredHeader {
 export interface ShardStore {
   readonly kind: 'indexeddb' | 'none';
   /** Enters a model in the list. */
-  addModel(model: Pick<StoredModel, 'id' | 'name' | 'source' | 'bytesTotal' | 'shardsTotal'>): Promise<void>;
+  addModel(model: ModelEntry): Promise<void>;
   /** Records of the shards that are there in whole, by shard id. */
   records(modelId: string): Promise<ReadonlyMap<string, ShardRecord>>;
   /** A shard's bytes as they are found; undefined where there are none. */
   get(modelId: string, shardId: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
-  /** Stores shards: all bytes first, then all records, so that a record never stands for half a shard. */
-  put(modelId: string, shards: readonly { readonly id: string; readonly bytes: Blob; readonly sha256: string }[]): Promise<void>;
-  remove(modelId: string, shardId: string): Promise<void>;
+  /**
+   * Stores shards: all bytes first, then all records, so that a record never stands for half a shard. Enters the model
+   * too: it may have been deleted meanwhile, and bytes that no list shows would never be deleted.
+   */
+  put(model: ModelEntry, shards: readonly StoredShard[]): Promise<void>;
   /** @param name of the file's source */
   getHeader(name: string): Promise<StoredHeader | undefined>;
   putHeader(name: string, header: StoredHeader): Promise<void>;
