@@ -18,6 +18,9 @@ const FAMILIES = new Map<string, Family>([
   ['qwen3moe', qwen3],
 ]);
 
+/** Values of GGUF `general.architecture` that are supported. */
+export const SUPPORTED_FAMILIES: readonly string[] = [...FAMILIES.keys()];
+
 /**
  * The spec of a GGUF model, with its tensors checked against it.
  * Throws `UnsupportedFamilyError`, `ModelMetadataError`, `ModelTensorError`, `UnsupportedTensorTypeError`.
@@ -26,7 +29,7 @@ export function specFromGguf(model: GgufModel): ModelSpec {
   const arch = model.metadata.get('general.architecture');
   if (typeof arch !== 'string') throw new ModelMetadataError('general.architecture', arch === undefined ? 'is missing' : 'is no string');
   const family = FAMILIES.get(arch);
-  if (!family) throw new UnsupportedFamilyError(arch, [...FAMILIES.keys()]);
+  if (!family) throw new UnsupportedFamilyError(arch, SUPPORTED_FAMILIES);
   const spec = family(new ModelKeys(model, arch));
   checkTensors(spec, model);
   return spec;

@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import { dawnGpu } from '../../../shaders/test/harness/dawn.ts';
+import type { LoadOptions } from '../../src/api/types.ts';
+import { requestGpu } from '../../src/engine/device.ts';
+import { LoadedModel } from '../../src/engine/loaded-model.ts';
+import { specFromGguf } from '../../src/model/families/index.ts';
+import { openModel } from '../../src/shards/open-model.ts';
+import { PathSource } from '../../src/shards/sources/path.ts';
+import { NO_STORE } from '../../src/shards/store/none.ts';
+
+export interface OpenFixture {
+  readonly model: LoadedModel;
+  readonly device: GPUDevice;
+  /** GPU errors that nobody caught. */
+  readonly stray: readonly string[];
+}
+
+/** A fixture's model on Node's Dawn, all weights resident. */
+export async function openFixture(folder: string, options: LoadOptions = {}): Promise<OpenFixture> {
+  const { device } = await requestGpu(dawnGpu());
+  const stray: string[] = [];
+  device.addEventListener('uncapturederror', ({ error }) => stray.push(error.message));
+  const { gguf, loader } = await openModel(new PathSource(join(folder, 'model.gguf')), NO_STORE);
+  const model = await LoadedModel.allocate(device, specFromGguf(gguf), gguf, options);
+  let ropeFactors: Float32Array<ArrayBuffer> | undefined;
+  await loader.loadAll(loader.plan.shards, async (shard, bytes) => {
+    if (shard.ranges[0]?.tensor === 'rope_freqs.weight') ropeFactors = new Float32Array(bytes.slice().buffer);
+    await model.upload(shard, bytes);
+  });
+  await model.ready(ropeFactors);
+  return { model, device, stray };
+}
