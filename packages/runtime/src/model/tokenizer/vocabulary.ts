@@ -7,20 +7,22 @@ export type Metadata = ReadonlyMap<string, GgufValue>;
 /** What a token is: the numbers of `tokenizer.ggml.token_type` (ggml's `llama_token_type`). */
 export const TokenKind = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
+const NO_TEXT: ReadonlySet<number> = new Set([TokenKind.unknown, TokenKind.control, TokenKind.byte]);
+
 /** Ids that a tokeniser of SentencePiece's kind has where the file names none: SentencePiece's own. */
 const SENTENCE_PIECE_IDS: Readonly<Record<string, number>> = { bos: 1, eos: 2 };
 
 /** The tokens of a model's file, what each is, and which ids have a role. */
 export class Vocabulary {
   readonly tokens: readonly string[];
-  readonly #kinds: GgufValue | undefined;
+  readonly #kinds: ArrayLike<number> | undefined;
   readonly #metadata: Metadata;
 
   /** Throws `ModelMetadataError`. */
   constructor(metadata: Metadata) {
     this.#metadata = metadata;
     this.tokens = this.strings('tokenizer.ggml.tokens');
-    this.#kinds = this.numbers('tokenizer.ggml.token_type', false);
+    this.#kinds = metadata.has('tokenizer.ggml.token_type') ? this.numbers('tokenizer.ggml.token_type') : undefined;
   }
 
   /** The file's `tokenizer.ggml.model`. */
@@ -36,8 +38,7 @@ export class Vocabulary {
 
   /** One of `TokenKind`. Without types in the file all are normal. */
   kind(id: number): number {
-    const kind = isNumbers(this.#kinds) ? this.#kinds[id] : undefined;
-    return kind ?? TokenKind.normal;
+    return this.#kinds?.[id] ?? TokenKind.normal;
   }
 
   /** Id of a token with a role, e.g. `bos`, `eos`, `eot`; undefined where the file has none. */
@@ -53,6 +54,15 @@ export class Vocabulary {
     return this.flag('tokenizer.ggml.add_bos_token', usual) ? this.role('bos') : undefined;
   }
 
+  /** Ids of the tokens that text can become by itself: never special ones, whatever it spells. */
+  textIds(): Map<string, number> {
+    const ids = new Map<string, number>();
+    for (const [id, token] of this.tokens.entries()) {
+      if (!NO_TEXT.has(this.kind(id))) ids.set(token, id);
+    }
+    return ids;
+  }
+
   flag(key: string, fallback: boolean): boolean {
     const flag = this.#metadata.get(key);
     return typeof flag === 'boolean' ? flag : fallback;
@@ -66,10 +76,9 @@ export class Vocabulary {
     return found;
   }
 
-  /** One number for each token. Throws `ModelMetadataError`; where the key is missing only if it is `required`. */
-  numbers(key: string, required: boolean): ArrayLike<number> | undefined {
+  /** One number for each token. Throws `ModelMetadataError` where there are none. */
+  numbers(key: string): ArrayLike<number> {
     const found = this.#metadata.get(key);
-    if (found === undefined && !required) return undefined;
     if (found === undefined) throw new ModelMetadataError(key, 'is missing');
     if (!isNumbers(found)) throw new ModelMetadataError(key, 'is no array of numbers');
     if (found.length < this.tokens.length) throw new ModelMetadataError(key, `has ${found.length} values for ${this.tokens.length} tokens`);
@@ -77,6 +86,6 @@ export class Vocabulary {
   }
 }
 
-function isNumbers(value: GgufValue | undefined): value is ArrayLike<number> {
+function isNumbers(value: GgufValue): value is ArrayLike<number> {
   return typeof value === 'object' && (value.length === 0 || typeof value[0] === 'number');
 }
