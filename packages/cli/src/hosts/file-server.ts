@@ -20,12 +20,13 @@ export interface FileServer {
 
 /**
  * Serves the job page, and local model files with Range, on a loopback port of its own.
- * @param root folder of the built page @param deliver receives the body of POST /deliver
+ * @param root folder of the built page @param deliver receives the body of POST /deliver @param added more response headers
  */
-export async function serveFiles(root: string, deliver: (bytes: Uint8Array) => Promise<void>): Promise<FileServer> {
+export async function serveFiles(root: string, deliver: (bytes: Uint8Array) => Promise<void>, added: Readonly<Record<string, string>> = {}): Promise<FileServer> {
   // Only folders that were asked for can be read.
   const folders: string[] = [];
   const server = createServer((request, response) => {
+    for (const [name, value] of Object.entries(added)) response.setHeader(name, value);
     handle(request, response).catch((error: unknown) => {
       response.writeHead(500).end(String(error));
     });

@@ -1,0 +1,11 @@
+import { basename } from 'node:path';
+import { UsageError, count, type Options } from '../../packages/cli/src/args.ts';
+import { hostName, modelPath, print, runAlone } from '../src/command.ts';
+import { showLoad } from './show.ts';
+
+/** How long loading takes, from the file and from IndexedDB. */
+export async function loadCommand(options: Options): Promise<void> {
+  if (hostName(options) !== 'chromium') throw new UsageError('load needs a browser: Node has no IndexedDB.');
+  const report = await runAlone(options, 'load', { runs: count(options, 'runs', 1) ?? 3 });
+  print(options, { command: 'load', model: basename(modelPath(options)), host: hostName(options), report }, showLoad);
+}

@@ -1,0 +1,107 @@
+import type { BatchSize, Step } from '@gatefold/shaders';
+import type { Session } from '../../packages/runtime/src/engine/session.ts';
+import { stepsOf } from '../../packages/runtime/src/engine/plan.ts';
+import { isCpuAdapter } from '../../packages/runtime/src/worker/cpu-adapter.ts';
+import { benchPrompt } from '../compare/prompt.ts';
+import { PassTimer } from '../gpu/pass-timer.ts';
+import type { Emit, Environment } from '../src/job.ts';
+import { median } from '../src/numbers.ts';
+import { dispatchCost, readRate } from './ceilings.ts';
+import { stageCosts, type Cost } from './costs.ts';
+import type { PassProfile, ProfileJob, ProfileReport, StageProfile } from './types.ts';
+
+/** Rounds of a whole token in a timed pass, each of which moves on by a position. */
+const MOST_TOKENS = 256;
+const ENCODINGS = 64;
+
+/** Times every stage of one decoded token and of one prefill chunk, on the state that a real prompt leaves. */
+export async function measureProfile(job: ProfileJob, environment: Environment, emit: Emit): Promise<ProfileReport> {
+  const { context, chunk, bareKernels } = job;
+  const service = await environment.open({
+    store: 'none',
+    contextLength: context + MOST_TOKENS + 2,
+    prefillChunk: chunk,
+    ...(bareKernels === undefined ? {} : { bareKernels }),
+  });
+  try {
+    const { model, modelInfo } = service;
+    const { device } = model.memory;
+    const timer = new PassTimer(device);
+    const session = await model.createSession();
+    const prompt = benchPrompt(0, context, model.spec.vocabSize);
+    await session.generate({ promptIds: prompt, maxTokens: 1, stopIds: [] }, {});
+
+    emit('ceilings of the adapter');
+    const readBytesPerUs = await readRate(device, timer, isCpuAdapter(modelInfo.adapter) ? 16 << 20 : 1 << 30);
+    const dispatchUs = await dispatchCost(device, timer);
+
+    const { plan } = session;
+    const costs = (tokens: number) => stageCosts(model.spec, model.weights.gguf, tokens, context);
+    emit('decode');
+    const decodeSteps = [...stepsOf(plan.decode), ...plan.lastLogits, ...plan.sample.greedy];
+    const decodeSize = { tokens: 1, context };
+    const startToken = () => session.startBatch(context - 1, prompt.slice(-1));
+    const decode = await profilePass(session, timer, decodeSteps, decodeSize, startToken, costs(1));
+    emit('prefill');
+    const tokens = Math.min(chunk, context);
+    const startChunk = () => session.startBatch(context - tokens, prompt.slice(-tokens));
+    const prefill = await profilePass(session, timer, stepsOf(plan.prefill), { tokens, context }, startChunk, costs(tokens));
+    startToken();
+    const encodeUs = await encodeTime(session, decodeSteps, decodeSize);
+    timer.destroy();
+    return { adapter: modelInfo.adapter, clock: timer.clock, readBytesPerUs, dispatchUs, decode, prefill, encodeUs };
+  } finally {
+    await service.dispose();
+  }
+}
+
+async function profilePass(
+  session: Session,
+  timer: PassTimer,
+  steps: readonly Step[],
+  size: BatchSize,
+  start: () => void,
+  costs: ReadonlyMap<string, Cost>,
+): Promise<PassProfile> {
+  const wholeUs = await timer.time(steps, size, { prepare: start, maxRounds: MOST_TOKENS });
+  const stages: StageProfile[] = [];
+  for (const stage of new Set(steps.map(stageOf))) {
+    const group = steps.filter((step) => stageOf(step) === stage);
+    // Each stage is repeated on what a whole pass leaves it, all its layers in turn, so that weights come from memory.
+    const prepare = () => {
+      start();
+      submit(session, steps, size);
+      start();
+    };
+    const us = await timer.time(group, size, { prepare, maxRounds: MOST_TOKENS });
+    const cost = costs.get(stage) ?? costs.get(stage.replace(/\.split$/, ''));
+    stages.push({ stage, dispatches: group.length, us, bytes: cost?.bytes, flops: cost?.flops });
+  }
+  return { ...size, dispatches: steps.length, wholeUs, stages };
+}
+
+/** `layer.3.expert_down` is `expert_down`. */
+function stageOf({ label }: Step): string {
+  return label.replace(/^layer\.\d+\./, '');
+}
+
+function submit(session: Session, steps: readonly Step[], size: BatchSize): void {
+  const { device } = session.context.shaders;
+  const encoder = device.createCommandEncoder();
+  session.encode(encoder, steps, size);
+  device.queue.submit([encoder.finish()]);
+}
+
+/** Median microseconds of the host to encode and submit one token. */
+async function encodeTime(session: Session, steps: readonly Step[], size: BatchSize): Promise<number> {
+  const { queue } = session.context.shaders.device;
+  const times: number[] = [];
+  for (let i = 0; i < ENCODINGS; i++) {
+    const started = performance.now();
+    submit(session, steps, size);
+    times.push((performance.now() - started) * 1000);
+    // An encoder that runs far ahead of the GPU measures the queue's limits instead.
+    if (i % 8 === 7) await queue.onSubmittedWorkDone();
+  }
+  return median(times);
+}

@@ -1,0 +1,44 @@
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { requiredText, type Options } from '../../packages/cli/src/args.ts';
+import { showCompare, showLoad } from '../compare/show.ts';
+import type { CompareResult, LoadResult } from '../compare/types.ts';
+import { showMoeBlock } from '../moe-block/command.ts';
+import type { MoeBlockResult } from '../moe-block/types.ts';
+import { showProfile } from '../profile/command.ts';
+import type { ProfileResult } from '../profile/types.ts';
+
+/** What the commands write with --json. */
+type Result = CompareResult | LoadResult | MoeBlockResult | ProfileResult;
+
+/**
+ * Gathers the results in a folder, one `NAME.json` each, in the order of their names: all in one `results.json`, and as
+ * Markdown in `results.md` and on stdout. Empty files are measurements that did not come to an end.
+ */
+export async function reportCommand(options: Options): Promise<void> {
+  const folder = requiredText(options, 'dir');
+  const out = requiredText(options, 'out');
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  const results: Record<string, Result | null> = {};
+  for (const name of names) {
+    const text = await readFile(join(folder, name), 'utf8');
+    results[name.replace(/\.json$/, '')] = text.trim() === '' ? null : (JSON.parse(text) as Result);
+  }
+  const markdown = Object.entries(results).map(([name, result]) => `### ${name}\n\n${result ? show(result) : 'no result'}\n`);
+  await writeFile(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+  await writeFile(join(out, 'results.md'), markdown.join('\n'));
+  process.stdout.write(markdown.join('\n'));
+}
+
+function show(result: Result): string {
+  switch (result.command) {
+    case 'compare':
+      return showCompare(result);
+    case 'load':
+      return showLoad(result);
+    case 'moe-block':
+      return showMoeBlock(result);
+    case 'profile':
+      return showProfile(result);
+  }
+}

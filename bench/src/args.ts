@@ -1,0 +1,70 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { UsageError, type Options } from '../../packages/cli/src/args.ts';
+
+const MODEL = {
+  model: { type: 'string', short: 'm' },
+  host: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  'bare-kernels': { type: 'boolean' },
+} as const satisfies ParseArgsConfig['options'];
+
+/** Options of each command. */
+const COMMANDS = {
+  compare: {
+    ...MODEL,
+    'prompt-tokens': { type: 'string' },
+    'gen-tokens': { type: 'string' },
+    runs: { type: 'string' },
+    sessions: { type: 'string' },
+    'prefill-chunk': { type: 'string' },
+    temperature: { type: 'string' },
+    'top-k': { type: 'string' },
+    'top-p': { type: 'string' },
+    peer: { type: 'string' },
+  },
+  load: { ...MODEL, runs: { type: 'string' } },
+  'moe-block': { ...MODEL, tokens: { type: 'string' } },
+  profile: { ...MODEL, context: { type: 'string' }, chunk: { type: 'string' } },
+  synth: {
+    shape: { type: 'string' },
+    type: { type: 'string' },
+    layers: { type: 'string' },
+    seed: { type: 'string' },
+    out: { type: 'string', short: 'o' },
+    help: { type: 'boolean', short: 'h' },
+  },
+  report: { help: { type: 'boolean', short: 'h' }, dir: { type: 'string' }, out: { type: 'string', short: 'o' } },
+} as const satisfies Record<string, ParseArgsConfig['options']>;
+
+export type CommandName = keyof typeof COMMANDS;
+
+export const USAGE = `npm run bench -- [compare] [--model PATH] [--prompt-tokens 64] [--gen-tokens 64] [--runs 3] [--sessions 1] [--prefill-chunk N]
+                         [--temperature T --top-k K --top-p P] [--peer auto|webgpu|cpu|none]   prefill and decode, ours and wllama's
+npm run bench -- load      [--model PATH] [--runs 3]                      from the file, then from IndexedDB, to the first token
+npm run bench -- moe-block [--model PATH] [--tokens 512]                  the MoE block against one-hot dispatch and a host loop
+npm run bench -- profile   [--model PATH] [--context 512] [--chunk 512]   where a token's and a prefill chunk's time goes
+npm run bench -- synth     --shape NAME --type q4_0|q4_k|q8_0|mxfp4 --out FILE [--layers N] [--seed N]   a real shape, random weights
+npm run bench -- report    --dir FOLDER --out FOLDER                      the JSON results in a folder as one file, and as Markdown
+
+Those with a model take [--host chromium|node] [--bare-kernels] [--json]; without --model they take the demo's embedded one.
+CHROME_PATH names the browser, CHROME_ARGS its flags.
+`;
+
+/** @returns the command (compare, where none is named) and its options; throws `UsageError`. */
+export function parseCommand(argv: readonly string[]): { readonly command: CommandName | 'help'; readonly options: Options } {
+  const named = argv[0] !== undefined && !argv[0].startsWith('-');
+  const command = named ? (argv[0] ?? '') : 'compare';
+  if (!isCommand(command)) throw new UsageError(`There is no bench "${command}".\n\n${USAGE}`);
+  try {
+    const config: ParseArgsConfig = { args: argv.slice(named ? 1 : 0), options: COMMANDS[command], strict: true, allowPositionals: false };
+    const values = parseArgs(config).values as Options;
+    return { command: values['help'] ? 'help' : command, options: values };
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+  }
+}
+
+function isCommand(name: string): name is CommandName {
+  return Object.hasOwn(COMMANDS, name);
+}

@@ -1,0 +1,55 @@
+import type { LoadOptions, Model } from '@gatefold/runtime';
+import type { LocalModelService } from '../../packages/runtime/src/worker/service.ts';
+import { measureGatefold } from '../compare/gatefold.ts';
+import { measureLoad } from '../compare/load.ts';
+import type { GatefoldJob, LoadJob, LoadReport, SpeedReport, WllamaJob } from '../compare/types.ts';
+import { measureMoeBlock } from '../moe-block/measure.ts';
+import type { MoeBlockJob, MoeBlockReport } from '../moe-block/types.ts';
+import { measureProfile } from '../profile/measure.ts';
+import type { ProfileJob, ProfileReport } from '../profile/types.ts';
+
+/** What each kind of measurement needs to know; plain data, since it may cross into a page. The model is the environment's. */
+export interface JobOf {
+  readonly gatefold: GatefoldJob;
+  readonly wllama: WllamaJob;
+  readonly load: LoadJob;
+  readonly 'moe-block': MoeBlockJob;
+  readonly profile: ProfileJob;
+}
+
+/** What each kind of measurement gives. */
+export interface ReportOf {
+  readonly gatefold: SpeedReport;
+  readonly wllama: SpeedReport;
+  readonly load: LoadReport;
+  readonly 'moe-block': MoeBlockReport;
+  readonly profile: ProfileReport;
+}
+
+/** Says how far a measurement is. */
+export type Emit = (message: string) => void;
+
+/** What differs between a page and Node. */
+export interface Environment {
+  /** Loads the model as an embedder would: in a page through its worker. */
+  load(options: LoadOptions): Promise<Model>;
+  /** Loads the model in this thread, with the engine's inside in reach. */
+  open(options: LoadOptions): Promise<LocalModelService>;
+  /** Runs the peer on the same model; only a page can. */
+  wllama(job: WllamaJob, emit: Emit): Promise<SpeedReport>;
+}
+
+type Measurements = { readonly [Kind in keyof JobOf]: (job: JobOf[Kind], environment: Environment, emit: Emit) => Promise<ReportOf[Kind]> };
+
+const MEASURE: Measurements = {
+  gatefold: measureGatefold,
+  wllama: (job, environment, emit) => environment.wllama(job, emit),
+  load: measureLoad,
+  'moe-block': measureMoeBlock,
+  profile: measureProfile,
+};
+
+/** Runs one measurement with the engine of wherever this code runs. */
+export function runJob<Kind extends keyof JobOf>(kind: Kind, job: JobOf[Kind], environment: Environment, emit: Emit): Promise<ReportOf[Kind]> {
+  return MEASURE[kind](job, environment, emit);
+}

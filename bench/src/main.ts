@@ -1,0 +1,36 @@
+import { UsageError, type Options } from '../../packages/cli/src/args.ts';
+import { JobError } from '../../packages/cli/src/hosts/host.ts';
+import { compareCommand } from '../compare/command.ts';
+import { loadCommand } from '../compare/load-command.ts';
+import { moeBlockCommand } from '../moe-block/command.ts';
+import { profileCommand } from '../profile/command.ts';
+import { reportCommand } from '../report/command.ts';
+import { synthCommand } from '../synth/command.ts';
+import { parseCommand, USAGE, type CommandName } from './args.ts';
+
+const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = {
+  compare: compareCommand,
+  load: loadCommand,
+  'moe-block': moeBlockCommand,
+  profile: profileCommand,
+  synth: synthCommand,
+  report: reportCommand,
+};
+
+/** @param argv arguments after the script's name @returns the exit status: 0, 1 for a failed measurement, 2 for wrong usage */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const { command, options } = parseCommand(argv);
+    if (command === 'help') process.stdout.write(USAGE);
+    else await RUN[command](options);
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`bench: ${error.message}\n`);
+      return 2;
+    }
+    const code = error instanceof JobError ? ` [${error.code}]` : '';
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}${code}\n`);
+    return 1;
+  }
+}
