@@ -6,8 +6,9 @@ import { limiter } from './limiter.ts';
 import { ProgressMeter } from './progress-meter.ts';
 import type { Shard, ShardPlan, ShardReader, ShardStats } from './shard.ts';
 import type { ByteSource } from './source.ts';
+import { abortable } from './sources/abort.ts';
 import type { HashedShard, ModelStore } from './store/model-store.ts';
-import { Transfer } from './transfer.ts';
+import { Transfer, type Joined } from './transfer.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -54,7 +55,12 @@ export class ShardLoader implements ShardReader {
    */
   async read(shard: Shard, options: { signal?: AbortSignal } = {}): Promise<Bytes> {
     options.signal?.throwIfAborted();
-    return this.#transfer([shard]).wait(shard, options.signal);
+    const { bytes, leave } = this.#transfer([shard]).join(shard);
+    try {
+      return await abortable(bytes, options.signal);
+    } finally {
+      leave();
+    }
   }
 
   /**
@@ -62,10 +68,8 @@ export class ShardLoader implements ShardReader {
    * bytes ahead of it. Resolves when all are consumed and stored. Throws as `read`, and what the consumer throws.
    */
   async loadAll(shards: readonly Shard[], onShard: (shard: Shard, bytes: Bytes) => Promise<void> | void, options: { signal?: AbortSignal } = {}): Promise<void> {
-    const stop = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-    const { readAheadBytes = READ_AHEAD_BYTES } = this.options;
-    const ahead: { shard: Shard; bytes: Promise<Bytes> }[] = [];
+    const { readAheadBytes = READ_AHEAD_BYTES, onProgress } = this.options;
+    const ahead: (Joined & { readonly shard: Shard })[] = [];
     let bytesAhead = 0;
     let next = 0;
     const readAhead = () => {
@@ -74,27 +78,27 @@ export class ShardLoader implements ShardReader {
         next += batch.length;
         const transfer = this.#transfer(batch);
         for (const shard of batch) {
-          const bytes = transfer.wait(shard, signal);
-          bytes.catch(() => {});
-          ahead.push({ shard, bytes });
+          ahead.push({ shard, ...transfer.join(shard) });
           bytesAhead += shard.byteLength;
         }
       }
     };
-    this.#progress = this.options.onProgress && new ProgressMeter(shards, this.options.onProgress);
+    options.signal?.throwIfAborted();
+    this.#progress = onProgress && new ProgressMeter(shards, onProgress);
     try {
-      options.signal?.throwIfAborted();
       readAhead();
-      for (let reading = ahead.shift(); reading; reading = ahead.shift()) {
-        const bytes = await reading.bytes;
-        await onShard(reading.shard, bytes);
+      for (let first = ahead[0]; first; first = ahead[0]) {
+        const { shard, bytes, leave } = first;
+        await onShard(shard, await abortable(bytes, options.signal));
         options.signal?.throwIfAborted();
-        bytesAhead -= reading.shard.byteLength;
+        leave();
+        ahead.shift();
+        bytesAhead -= shard.byteLength;
         readAhead();
       }
       await this.store.flush();
     } finally {
-      stop.abort();
+      for (const { leave } of ahead) leave();
       this.#progress = undefined;
     }
   }
