@@ -7,6 +7,7 @@ import type { Shard } from '../shards/shard.ts';
  */
 export class LoadProgress {
   #last: ProgressEvent = { phase: 'header', bytes: 0, bytesTotal: 0, shards: 0, shardsTotal: 0, bytesFromStore: 0 };
+  /** Uploaded so far. */
   #bytes = 0;
   #shards = 0;
 
@@ -23,7 +24,10 @@ export class LoadProgress {
     this.#bytes += shard.byteLength;
     this.#shards++;
     const { phase, bytes, bytesTotal } = this.#last;
-    if (phase === 'upload' || (phase === 'fetch' && bytes === bytesTotal)) this.#report({ ...this.#last, phase: 'upload', bytes: this.#bytes, shards: this.#shards });
+    const isFetched = phase === 'fetch' && bytes === bytesTotal;
+    // Many shards are small: less than a percent tells a person nothing.
+    const isNews = this.#bytes === bytesTotal || this.#bytes - bytes > bytesTotal / 100;
+    if (isFetched || (phase === 'upload' && isNews)) this.#report({ ...this.#last, phase: 'upload', bytes: this.#bytes, shards: this.#shards });
   }
 
   /** Nothing is counted in the last phases. */

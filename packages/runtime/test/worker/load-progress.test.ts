@@ -32,3 +32,12 @@ test('nobody need listen', () => {
   progress.onFetch(fetched(10, 2));
   progress.enter('ready');
 });
+
+test('uploads of less than a percent are told together', () => {
+  const events: ProgressEvent[] = [];
+  const progress = new LoadProgress((event) => events.push(event));
+  progress.onFetch({ ...fetched(1000, 1000), bytesTotal: 1000, shardsTotal: 1000 });
+  for (let i = 0; i < 1000; i++) progress.addUploaded(shard(1));
+  expect(events.length).toBeLessThan(103);
+  expect(events.at(-1)).toMatchObject({ phase: 'upload', bytes: 1000, shards: 1000 });
+});
