@@ -51,6 +51,7 @@ async function loadOnto(
 ): Promise<LocalModelService> {
   const { signal, onWarning } = options;
   const progress = new LoadProgress(options.onProgress);
+  progress.enter('header');
   const store = await openStore(options.store, onWarning);
   const { gguf, loader } = await openModel(open(onWarning), store, { onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
   const spec = specFromGguf(gguf);

@@ -30,8 +30,8 @@ export class LoadProgress {
     if (isFetched || (phase === 'upload' && isNews)) this.#report({ ...this.#last, phase: 'upload', bytes: this.#bytes, shards: this.#shards });
   }
 
-  /** Nothing is counted in the last phases. */
-  enter(phase: 'compile' | 'ready'): void {
+  /** For the phases in which nothing is counted, and for a header that is there already. */
+  enter(phase: 'header' | 'compile' | 'ready'): void {
     this.#report({ ...this.#last, phase });
   }
 
