@@ -7,7 +7,7 @@ const port = 5183;
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results/e2e',
-  timeout: 120_000,
+  timeout: 300_000,
   // Two cores and a GPU in software: pages side by side only slow each other down.
   workers: 1,
   forbidOnly: process.env['CI'] === 'true',

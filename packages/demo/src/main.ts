@@ -160,4 +160,7 @@ document.addEventListener('keydown', ({ key }) => {
 });
 element('clear', HTMLButtonElement).addEventListener('click', startOver);
 
+// Opens again without a network; the model itself lies in IndexedDB.
+if (import.meta.env.PROD && 'serviceWorker' in navigator) void navigator.serviceWorker.register('./service-worker.js');
+
 picker.start();

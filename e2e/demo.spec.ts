@@ -1,0 +1,90 @@
+// The demo page as a visitor meets it: the embedded model loads, answers, stops, and comes back without a network.
+import { expect, test, type Page } from 'playwright/test';
+
+/** The first start compiles every shader on a CPU adapter. */
+const READY = { timeout: 240_000 };
+
+async function opened(page: Page): Promise<void> {
+  await page.goto('/');
+  await modelReady(page);
+}
+
+async function modelReady(page: Page): Promise<void> {
+  await expect(page.locator('#send')).toBeEnabled(READY);
+  await expect(page.locator('#error')).toBeHidden();
+}
+
+async function ask(page: Page, text: string, maxTokens: number): Promise<void> {
+  await page.locator('.sampling summary').click();
+  await page.locator('#max-tokens').fill(String(maxTokens));
+  await page.locator('#prompt').fill(text);
+  await page.locator('#prompt').press('Enter');
+}
+
+test('the embedded model answers, and the picture shows what the router chose', async ({ page }) => {
+  await opened(page);
+  await ask(page, 'Hello', 12);
+  await expect(page.locator('#stop')).toBeHidden(READY);
+  await expect(page.locator('#error')).toBeHidden();
+  const tokens = page.locator('.token');
+  expect(await tokens.count()).toBeGreaterThan(0);
+  await expect(page.locator('#decode-rate')).toContainText('tok/s');
+  await expect(page.locator('#memory')).toContainText('MB');
+  await page.locator('#log').press('ArrowRight');
+  await expect(page.locator('#heat-caption')).toContainText('layer: experts');
+});
+
+test('the stop button ends an answer and keeps what is there', async ({ page }) => {
+  await opened(page);
+  await page.getByLabel('Complete text').check();
+  await ask(page, 'Once upon a time', 2000);
+  await expect(page.locator('.token').first()).toBeVisible(READY);
+  await page.locator('#stop').click();
+  await expect(page.locator('#stop')).toBeHidden(READY);
+  expect(await page.locator('.token').count()).toBeLessThan(2000);
+  await expect(page.locator('#send')).toBeEnabled();
+  await expect(page.locator('#error')).toBeHidden();
+});
+
+test('the second start needs no network: page, header and every shard are kept', async ({ page, context }) => {
+  await opened(page);
+  await page.evaluate(async () => {
+    await navigator.serviceWorker.ready;
+  });
+  await context.setOffline(true);
+  const requests: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().endsWith('.gguf')) requests.push(request.url());
+  });
+  await page.reload();
+  await modelReady(page);
+  await ask(page, 'Hello', 4);
+  await expect(page.locator('.token').first()).toBeVisible(READY);
+  await expect(page.locator('#error')).toBeHidden();
+  expect(requests).toEqual([]);
+  await context.setOffline(false);
+});
+
+test('an address that holds no model gives an error that names it', async ({ page }) => {
+  await page.goto('/');
+  await page.locator('#model').selectOption('url');
+  await page.locator('#url').fill(new URL('/no-such-model.gguf', page.url()).href);
+  await page.locator('#open-url').click();
+  await expect(page.locator('#error')).toContainText('no-such-model.gguf', READY);
+});
+
+test('the page stays responsive while a model loads and writes', async ({ page }) => {
+  await page.goto('/');
+  // Work that blocks the page for 50 ms or more is a long task; the page's own thread must have hardly any.
+  await page.evaluate(() => {
+    const blocked: number[] = [];
+    Object.assign(window, { blocked });
+    new PerformanceObserver((list) => blocked.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask', buffered: true });
+  });
+  await modelReady(page);
+  await ask(page, 'Hello', 30);
+  await expect(page.locator('#stop')).toBeHidden(READY);
+  const blocked = await page.evaluate(() => (window as unknown as { blocked: number[] }).blocked);
+  expect(blocked.filter((ms) => ms > 200)).toEqual([]);
+  expect(blocked.length).toBeLessThan(12);
+});

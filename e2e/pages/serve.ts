@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { build, preview, type InlineConfig } from 'vite';
+import { stripWesl } from '../../scripts/vite/strip-wesl.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** Built pages on a local server. */
+export interface ServedPages {
+  /** Ends with a slash. */
+  readonly url: string;
+  /** Path of every request so far. Nothing comes from an HTTP cache: the server forbids it. */
+  readonly requests: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Serves the demo as `npm start` does; builds it where that was not done yet. */
+export async function serveDemo(): Promise<ServedPages> {
+  const config: InlineConfig = { configFile: join(ROOT, 'vite.config.ts'), logLevel: 'warn' };
+  if (!existsSync(join(ROOT, 'packages/demo/dist/index.html'))) await build(config);
+  return serve(config);
+}
+
+/**
+ * Builds and serves a page whose `window.gatefold` is the public API. Beside it lie the fixtures that are in the
+ * repository, e.g. `olmoe-q4_0/model.gguf`.
+ */
+export async function serveApi(): Promise<ServedPages> {
+  const config: InlineConfig = {
+    configFile: false,
+    logLevel: 'warn',
+    root: join(import.meta.dirname, 'api'),
+    base: './',
+    publicDir: join(ROOT, 'packages/runtime/test/fixtures'),
+    plugins: [stripWesl()],
+    worker: { format: 'es', plugins: () => [stripWesl()] },
+    build: { target: 'es2022', outDir: join(ROOT, '.cache/e2e/api'), emptyOutDir: true },
+  };
+  await build(config);
+  return serve(config);
+}
+
+async function serve(config: InlineConfig): Promise<ServedPages> {
+  const requests: string[] = [];
+  const server = await preview({
+    ...config,
+    preview: { host: '127.0.0.1', port: 0, headers: { 'cache-control': 'no-store' } },
+    plugins: [
+      ...(config.plugins ?? []),
+      {
+        name: 'record-requests',
+        configurePreviewServer({ middlewares }) {
+          middlewares.use(({ url = '' }, _response, next) => {
+            requests.push(url);
+            next();
+          });
+        },
+      },
+    ],
+  });
+  const address = server.httpServer.address();
+  if (address === null || typeof address === 'string') throw new Error('the pages have no port');
+  return { url: `http://127.0.0.1:${address.port}/`, requests, close: () => server.close() };
+}
