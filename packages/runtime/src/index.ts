@@ -13,5 +13,6 @@ export * from './engine/errors.ts';
 export * from './model/families/errors.ts';
 export * from './model/gguf/errors.ts';
 export * from './model/tokenizer/errors.ts';
+export * from './residency/errors.ts';
 export * from './shards/errors.ts';
 export * from './worker/errors.ts';

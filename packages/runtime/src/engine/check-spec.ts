@@ -1,5 +1,5 @@
 import type { LayerSpec, ModelSpec } from '../model/spec.ts';
-import { UnsupportedSpecError } from './errors.ts';
+import { UnsupportedSpecError } from '../residency/errors.ts';
 
 /** Refuses a spec that asks for something no step does yet: better than wrong numbers. */
 export function checkSpec(spec: ModelSpec): void {

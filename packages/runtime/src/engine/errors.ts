@@ -22,24 +22,6 @@ export class NoAdapterError extends GatefoldError {
   }
 }
 
-/** A limit of the adapter is too small for this model. */
-export class LimitError extends GatefoldError {
-  override readonly name = 'LimitError';
-  constructor(
-    /** WebGPU's name of the limit, e.g. `maxStorageBufferBindingSize`. */
-    readonly limit: string,
-    readonly needed: number,
-    readonly available: number,
-    what: string,
-  ) {
-    super('limit-too-small', `${what} needs ${limit} ≥ ${needed}, but this adapter has ${available}. Use a smaller model or another GPU.`, {
-      limit,
-      needed,
-      available,
-    });
-  }
-}
-
 /** The GPU could not allocate what the model needs. */
 export class OutOfGpuMemoryError extends GatefoldError {
   override readonly name = 'OutOfGpuMemoryError';
@@ -85,14 +67,6 @@ export class NanLogitsError extends GatefoldError {
       `The logits after position ${position} are not numbers. The file's weights are damaged, or this GPU driver miscomputes: check the file, or load with bareKernels: true.`,
       { position },
     );
-  }
-}
-
-/** The spec asks for something that the engine has no steps for. */
-export class UnsupportedSpecError extends GatefoldError {
-  override readonly name = 'UnsupportedSpecError';
-  constructor(readonly arch: string, readonly feature: string) {
-    super('unsupported-feature', `The model (${arch}) needs ${feature}, which this version does not run.`, { arch, feature });
   }
 }
 

@@ -7,24 +7,35 @@ import type { PlanContext } from './plan-context.ts';
 import type { Stage, Tap } from './plan.ts';
 import type { SessionBuffers } from './session-buffers.ts';
 
+export type SamplerMode = 'greedy' | 'sample';
+
 /** The dispatches of a session's forward pass, made once: embedding and layers, logits of the last token, sampling. */
 export interface ForwardPlan {
   readonly prefill: readonly Stage[];
   readonly decode: readonly Stage[];
   readonly lastLogits: readonly Step[];
-  readonly sample: { readonly greedy: readonly Step[]; readonly sample: readonly Step[] };
+  /** Made at the first use: software adapters compile a stage for seconds, and most answers need one of the two. */
+  sampler(mode: SamplerMode): Promise<readonly Step[]>;
 }
 
 /** Compiles what is not compiled yet; layers of one shape share pipelines. */
 export async function forwardPlan(plan: PlanContext, session: SessionBuffers): Promise<ForwardPlan> {
-  const [prefill, decode, lastLogits, greedy, sample] = await Promise.all([
+  const [prefill, decode, lastLogits] = await Promise.all([
     trunkStages(plan, session, 'prefill'),
     trunkStages(plan, session, 'decode'),
     lastLogitsSteps(plan, session),
-    samplerSteps(plan, session, 'greedy'),
-    samplerSteps(plan, session, 'sample'),
   ]);
-  return { prefill, decode, lastLogits, sample: { greedy, sample } };
+  const samplers = new Map<SamplerMode, Promise<readonly Step[]>>();
+  return {
+    prefill,
+    decode,
+    lastLogits,
+    sampler(mode) {
+      const steps = samplers.get(mode) ?? samplerSteps(plan, session, mode);
+      samplers.set(mode, steps);
+      return steps;
+    },
+  };
 }
 
 /** Embedding, then attention and FFN of each layer, with the taps that `evaluate` reads. */
@@ -44,7 +55,7 @@ async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'de
   return Promise.all([embedding, ...plan.spec.layers.map(layer)]);
 }
 
-function samplerSteps({ shaders, scratch, spec, samplerScratch }: PlanContext, session: SessionBuffers, mode: 'greedy' | 'sample'): Promise<readonly Step[]> {
+function samplerSteps({ shaders, scratch, spec, samplerScratch }: PlanContext, session: SessionBuffers, mode: SamplerMode): Promise<readonly Step[]> {
   return sampler(shaders, {
     label: 'sample',
     mode,

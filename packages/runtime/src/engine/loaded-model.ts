@@ -2,6 +2,7 @@ import { ShaderContext } from '@gatefold/shaders';
 import type { EvalOptions, EvalTensors, LoadOptions, MemoryUse } from '../api/types.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
 import type { ModelSpec } from '../model/spec.ts';
+import { GpuMemory } from '../residency/gpu-memory.ts';
 import { Uploader } from '../residency/uploader.ts';
 import { uploadJobs } from '../residency/upload-jobs.ts';
 import { ModelWeights } from '../residency/weights.ts';
@@ -10,7 +11,6 @@ import { checkSpec } from './check-spec.ts';
 import { DeviceLostError, DisposedError, OutOfGpuMemoryError } from './errors.ts';
 import { evaluate } from './evaluate.ts';
 import { forwardPlan } from './forward.ts';
-import { GpuMemory } from './gpu-memory.ts';
 import { PlanContext } from './plan-context.ts';
 import { Session } from './session.ts';
 import { SessionBuffers } from './session-buffers.ts';
@@ -78,11 +78,20 @@ export class LoadedModel {
     await this.memory.device.queue.onSubmittedWorkDone();
   }
 
+  /** Throws `OutOfGpuMemoryError` where the KV cache does not fit. */
   async createSession(): Promise<Session> {
     this.#check();
     const context = this.#context;
     if (!context) throw new DisposedError('model');
+    const { device } = this.memory;
+    device.pushErrorScope('out-of-memory');
     const buffers = new SessionBuffers(this.memory, this.spec, this.contextLength, context.chunk);
+    const failure = await device.popErrorScope();
+    if (failure) {
+      const { kvBytes } = buffers;
+      buffers.destroy();
+      throw new OutOfGpuMemoryError(kvBytes, failure.message);
+    }
     const session = new Session(context, buffers, await forwardPlan(context, buffers));
     this.#sessions.add(session);
     return session;

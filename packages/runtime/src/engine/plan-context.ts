@@ -1,7 +1,7 @@
 import { attentionPartialBytes, moePlanBytes, ropeTable, samplerScratchBytes, type MoePlanShape, type ShaderContext } from '@gatefold/shaders';
 import type { ModelSpec, RopeSpec } from '../model/spec.ts';
 import type { ModelWeights } from '../residency/weights.ts';
-import type { GpuMemory } from './gpu-memory.ts';
+import type { GpuMemory } from '../residency/gpu-memory.ts';
 import { Scratch } from './scratch.ts';
 
 /** What all sessions of a loaded model share on the GPU: weights, scratch, RoPE tables, constants. */

@@ -1,5 +1,5 @@
 import type { ModelSpec } from '../model/spec.ts';
-import type { GpuMemory } from './gpu-memory.ts';
+import type { GpuMemory } from '../residency/gpu-memory.ts';
 
 /** Bytes that each MoE layer's router choice takes in the result buffer: k ≤ 64 ids, at a bindable offset. */
 export const ROUTE_BYTES = 256;

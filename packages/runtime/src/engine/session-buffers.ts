@@ -1,5 +1,5 @@
 import type { ModelSpec, MoeSpec } from '../model/spec.ts';
-import type { GpuMemory } from './gpu-memory.ts';
+import type { GpuMemory } from '../residency/gpu-memory.ts';
 import { ROUTE_BYTES } from './scratch.ts';
 
 /** u32 fields of the batch buffer: the position of the pass's first token, and its token count. */

@@ -79,7 +79,7 @@ export class Session {
     const maxTokens = Math.min(request.maxTokens ?? room, room);
     const sampling = completeSampling(request.sampling);
     this.#device.queue.writeBuffer(this.buffers.sampling, 0, samplingUniform(sampling));
-    const sample = sampling.temperature === 0 && sampling.repeatPenalty === 1 ? this.plan.sample.greedy : this.plan.sample.sample;
+    const sample = await this.plan.sampler(sampling.temperature === 0 && sampling.repeatPenalty === 1 ? 'greedy' : 'sample');
     const counts: SessionCounts = { dispatches: 0, submits: 0, readbacks: 0 };
     const wantLogits = (request.topLogprobs ?? 0) > 0;
 

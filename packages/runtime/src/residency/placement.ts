@@ -19,11 +19,9 @@ export interface PlacedTensor {
 export interface PlacedExperts {
   readonly gateUp: ExpertPool;
   readonly down: ExpertPool;
-  /** u32[experts]; ABSENT_SLOT where the expert is not resident. */
+  /** u32[experts]; 0xffffffff where the expert is not resident. */
   readonly slots: GPUBuffer;
 }
-
-export const ABSENT_SLOT = 0xffffffff;
 
 /** Bytes of a planar matrix of `elements` weights. */
 export function planarBytes(type: number, elements: number): number {

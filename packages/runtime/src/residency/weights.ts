@@ -1,8 +1,8 @@
 import type { ExpertPool, PlanarMatrix, StackedWeights } from '@gatefold/shaders';
-import { LimitError, UnsupportedSpecError } from '../engine/errors.ts';
-import type { GpuMemory } from '../engine/gpu-memory.ts';
 import type { GgufModel, TensorInfo } from '../model/gguf/types.ts';
 import type { LayerSpec, ModelSpec } from '../model/spec.ts';
+import { LimitError, UnsupportedSpecError } from './errors.ts';
+import type { GpuMemory } from './gpu-memory.ts';
 import { matrixShape, planarBytes, stack, wholeWeights, type PlacedExperts, type PlacedTensor } from './placement.ts';
 
 /** ggml's number for F32, the only type that norms and biases come in. */

@@ -3,7 +3,8 @@ import type { LoadOptions, ModelService, ProgressEvent, Warning } from '../../sr
 import { NoWorkerGpuError, WorkerError } from '../../src/client/errors.ts';
 import { ServedModel } from '../../src/client/model.ts';
 import { loadInWorker } from '../../src/client/worker-model.ts';
-import { DeviceLostError, DisposedError, LimitError, NoWebGpuError, SessionBusyError } from '../../src/engine/errors.ts';
+import { DeviceLostError, DisposedError, NoWebGpuError, SessionBusyError } from '../../src/engine/errors.ts';
+import { LimitError } from '../../src/residency/errors.ts';
 import { FakeService, gate } from '../api/fake-service.ts';
 import { FakeWorker } from './fake-worker.ts';
 

@@ -6,7 +6,7 @@ import { pair, tensor } from './tiny-model.ts';
 import { T, writeGguf, type WrittenPair } from './write-gguf.ts';
 
 const COUNT = 10;
-const nameOf = (part: number, count = COUNT): string => `m-${String(part).padStart(5, '0')}-of-${String(count).padStart(5, '0')}.gguf`;
+const nameOf = (number: number, count = COUNT): string => `m-${String(number).padStart(5, '0')}-of-${String(count).padStart(5, '0')}.gguf`;
 
 function part(index: number, extra: { count?: number; no?: number; tensors?: number; tensorNames?: string[]; more?: WrittenPair[] } = {}): Uint8Array<ArrayBuffer> {
   const { count = COUNT, no = index, tensors = COUNT * 2, tensorNames = [`t${index}.a`, `t${index}.b`], more = [] } = extra;

@@ -1,6 +1,7 @@
 import { expose, wrap, type Endpoint } from 'comlink';
 import { afterEach, expect, test } from 'vitest';
-import { DeviceLostError, LimitError, NanLogitsError } from '../../src/engine/errors.ts';
+import { DeviceLostError, NanLogitsError } from '../../src/engine/errors.ts';
+import { LimitError } from '../../src/residency/errors.ts';
 import { GatefoldError } from '../../src/errors.ts';
 import { UnsupportedFamilyError } from '../../src/model/families/errors.ts';
 import { GgufError } from '../../src/model/gguf/errors.ts';

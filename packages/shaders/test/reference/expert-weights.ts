@@ -37,10 +37,10 @@ export function randomPool(t: KernelTest, shapes: readonly MatrixShape[], slots:
   const pages = Array.from({ length: Math.ceil((slots.length + 1) / slotsPerPage) }, () => new Uint32Array(slotsPerPage * slotWords).fill(0xffffffff));
   const values = Array.from(slots, (slot) =>
     matrices.map(({ type, rows, cols, baseWord }) => {
-      const { raw, values } = randomMatrix(t, type, rows * cols, 1 / Math.sqrt(cols));
+      const matrix = randomMatrix(t, type, rows * cols, 1 / Math.sqrt(cols));
       const page = pages[Math.floor(slot / slotsPerPage)];
-      if (page) packPlanes(type, raw, new Uint8Array(page.buffer, ((slot % slotsPerPage) * slotWords + baseWord) * 4));
-      return values;
+      if (page) packPlanes(type, matrix.raw, new Uint8Array(page.buffer, ((slot % slotsPerPage) * slotWords + baseWord) * 4));
+      return matrix.values;
     }),
   );
   return { pool: { pages: pages.map((page) => t.input(page)), slotsPerPage, slotWords, matrices }, values };

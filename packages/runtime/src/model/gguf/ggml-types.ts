@@ -59,7 +59,7 @@ const GGML_TYPES: readonly GgmlType[] = [
   known('Q1_0', 41, 128, 18),
 ];
 
-const BY_ID = new Map(GGML_TYPES.map((known) => [known.id, known]));
+const BY_ID = new Map(GGML_TYPES.map((entry) => [entry.id, entry]));
 
 /** Names of the types that the engine computes with, for messages. */
 export const DECODABLE_TYPES: readonly string[] = GGML_TYPES.filter(({ decodable }) => decodable).map(({ name }) => name);

@@ -1,3 +1,5 @@
+import type { ByteSource } from '../../shards/source.ts';
+
 /**
  * A GGUF metadata value. Integers of 64 bits beyond the safe range stay bigint. Arrays of up to 32-bit numbers and of
  * floats are typed arrays, arrays of booleans are Uint8Arrays of 0 and 1, all others plain arrays. Arrays do not nest.
@@ -24,5 +26,5 @@ export interface GgufModel {
   readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** The files in split order; tensor data starts at `headerBytes`. */
-  readonly files: readonly { readonly source: import('../../shards/source.ts').ByteSource; readonly headerBytes: number }[];
+  readonly files: readonly { readonly source: ByteSource; readonly headerBytes: number }[];
 }
