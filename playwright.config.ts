@@ -6,6 +6,8 @@ const port = 5183;
 
 export default defineConfig({
   testDir: 'e2e',
+  // Vitest drives Firefox: e2e/firefox.
+  testMatch: '**/*.spec.ts',
   outputDir: 'test-results/e2e',
   timeout: 300_000,
   // Two cores and a GPU in software: pages side by side only slow each other down.
