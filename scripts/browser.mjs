@@ -55,8 +55,9 @@ export function chromiumArgs(env = process.env) {
   // Chromium's sandbox refuses to start for root.
   if (process.getuid?.() === 0) args.push('--no-sandbox');
   if (!added.some((arg) => CHOOSES_GPU.test(arg))) {
-    if (env['GATEFOLD_GPU'] === 'real') args.push('--ignore-gpu-blocklist', '--use-angle=vulkan', '--enable-features=Vulkan');
-    else args.push('--use-webgpu-adapter=swiftshader');
+    if (env['GATEFOLD_GPU'] !== 'real') args.push('--use-webgpu-adapter=swiftshader');
+    // Elsewhere than on Linux the GPU is used as it is.
+    else if (process.platform === 'linux') args.push('--ignore-gpu-blocklist', '--use-angle=vulkan', '--enable-features=Vulkan');
   }
   return [...args, ...added];
 }

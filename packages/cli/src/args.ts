@@ -1,11 +1,12 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { PromptInput } from './job/types.ts';
 
-/** The command line is wrong; the message says what and shows the right form. */
+/** The command line is wrong; the message says what, and what is right. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** Options as given, by their long names. */
 export type Options = Readonly<Record<string, string | boolean | undefined>>;
 
 const COMMON = {
@@ -29,7 +30,7 @@ const INPUT = {
 } as const satisfies ParseArgsConfig['options'];
 
 /** Options of each command. */
-export const COMMANDS = {
+const COMMANDS = {
   generate: {
     ...COMMON,
     ...MODEL,
@@ -57,27 +58,36 @@ export type CommandName = keyof typeof COMMANDS;
 
 export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
 
-  gatefold generate --model PATH|URL (--prompt TEXT | --ids 1,2,3 | --chat TEXT) [--max-tokens N]
-                    [--temperature T] [--top-k K] [--top-p P] [--min-p P] [--repeat-penalty R] [--seed S] [--json]
-  gatefold eval     --model PATH|URL (--ids 1,2,3 | --prompt TEXT | --chat TEXT) --out FILE.safetensors [--chunk N]
+  gatefold generate --model PATH|URL (--prompt TEXT | --ids 1,2,3 | --chat TEXT) [--max-tokens 256]
+                    [--temperature 0] [--top-k K] [--top-p P] [--min-p P] [--repeat-penalty R] [--seed S] [--json]
+  gatefold eval     --model PATH|URL (--ids 1,2,3 | --prompt TEXT | --chat TEXT) --out FILE.safetensors [--chunk N] [--json]
   gatefold bench    --model PATH|URL [--prompt-tokens 512] [--gen-tokens 128] [--runs 3] [--json]
   gatefold doctor   [--json]
 
-Every command: [--host chromium|node]. With a model: [--context N] [--prefill-chunk N] [--bare-kernels] [--max-binding BYTES].
-CHROME_PATH names the browser, CHROME_ARGS its flags (for a real GPU, or for the software adapter).
+  generate   text to the terminal as it comes; with --json the last line of stdout is one JSON object
+  eval       everything that the model computes for a prompt, as safetensors
+  bench      prefill and decode rates: medians of the runs, after one that warms up
+  doctor     adapter, features, limits and storage, and what will be slow and why
+
+All take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those with a model take
+[--context N] positions of the KV cache, [--prefill-chunk N] tokens a pass, [--bare-kernels] f32 without subgroups,
+[--max-binding BYTES] as of a small adapter. Of a split model give any part.
+A GPU is used where there is one; GATEFOLD_GPU=software takes the CPU. CHROME_PATH names the browser, CHROME_ARGS its flags.
+Exit status: 0, 1 where the job failed, 2 where the command line is wrong; 130 after Ctrl-C.
 `;
 
 /** @returns the command and its options; throws `UsageError`. */
 export function parseCommand(argv: readonly string[]): { readonly command: CommandName | 'help'; readonly options: Options } {
-  const [name, ...rest] = argv;
+  const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') return { command: 'help', options: {} };
-  if (!isCommand(name)) throw new UsageError(`There is no command "${name}".\n\n${USAGE}`);
+  if (!isCommand(name)) throw new UsageError(`There is no command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}.`);
+  const config: ParseArgsConfig = { args, options: COMMANDS[name], strict: true, allowPositionals: false };
   try {
-    const { values } = parseArgs({ args: rest, options: COMMANDS[name], strict: true, allowPositionals: false });
-    const options: Options = values;
+    // No option may be given several times, so there are no arrays.
+    const options = parseArgs(config).values as Options;
     return { command: options['help'] ? 'help' : name, options };
   } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    throw new UsageError(error instanceof Error ? error.message : String(error));
   }
 }
 
@@ -92,7 +102,7 @@ export function text(options: Options, name: string): string | undefined {
 
 export function requiredText(options: Options, name: string): string {
   const value = text(options, name);
-  if (value === undefined || value === '') throw new UsageError(`--${name} is missing.\n\n${USAGE}`);
+  if (value === undefined || value === '') throw new UsageError(`--${name} is missing.`);
   return value;
 }
 
@@ -107,8 +117,8 @@ export function number(options: Options, name: string): number | undefined {
 /** A whole number of at least `least`. */
 export function count(options: Options, name: string, least = 0): number | undefined {
   const value = number(options, name);
-  if (value !== undefined && (!Number.isInteger(value) || value < least)) {
-    throw new UsageError(`--${name} is ${value}, but must be a whole number of at least ${least}.`);
+  if (value !== undefined && (!Number.isSafeInteger(value) || value < least)) {
+    throw new UsageError(`--${name} is ${text(options, name)}, but must be a whole number of at least ${least}.`);
   }
   return value;
 }
@@ -121,7 +131,7 @@ export function promptInput(options: Options): PromptInput {
   const value = text(options, kind) ?? '';
   if (kind !== 'ids') return { kind, text: value };
   const ids = value.split(',').map((part) => (/^\s*\d+\s*$/.test(part) ? Number(part) : NaN));
-  if (ids.some(Number.isNaN)) throw new UsageError(`--ids is "${value}", but must be token ids with commas between, like 1,2,3.`);
+  if (!ids.every(Number.isSafeInteger)) throw new UsageError(`--ids is "${value}", but must be token ids with commas between, like 1,2,3.`);
   return { kind: 'ids', ids };
 }
 

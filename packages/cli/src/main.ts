@@ -1,46 +1,62 @@
 import { parseCommand, text, USAGE, UsageError, type CommandName, type Options } from './args.ts';
+import { CancelledError, cancellation } from './cancellation.ts';
 import { benchCommand } from './commands/bench.ts';
+import type { Command } from './commands/command.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { chromiumHost } from './hosts/chromium.ts';
-import { JobError, type Host } from './hosts/host.ts';
+import type { Host } from './hosts/host.ts';
 import { nodeHost } from './hosts/node.ts';
+import { failureOf } from './job/failure.ts';
+import { Terminal } from './terminal.ts';
 
-const RUN: Readonly<Record<CommandName, (host: Host, options: Options) => Promise<void>>> = {
+const COMMANDS: Readonly<Record<CommandName, Command>> = {
   generate: generateCommand,
   eval: evalCommand,
   bench: benchCommand,
   doctor: doctorCommand,
 };
 
-/** @param argv arguments after the command's name @returns the exit status: 0, 1 for a failed job, 2 for wrong usage */
+const HOSTS: Readonly<Record<string, () => Promise<Host>>> = { chromium: chromiumHost, node: nodeHost };
+
+/** @param argv arguments after the command's name @returns the exit status: 0, 1 for a failed job, 2 for wrong usage, 128 + n after signal n */
 export async function main(argv: readonly string[]): Promise<number> {
-  let host: Host | undefined;
+  const terminal = new Terminal();
+  const { signal, release } = cancellation();
   try {
     const { command, options } = parseCommand(argv);
-    if (command === 'help') {
-      process.stdout.write(USAGE);
-      return 0;
-    }
-    host = await openHost(text(options, 'host') ?? 'chromium');
-    await RUN[command](host, options);
+    if (command === 'help') terminal.text(USAGE);
+    else await runCommand(command, options, terminal, signal);
     return 0;
   } catch (error) {
-    if (error instanceof UsageError) {
-      process.stderr.write(`gatefold: ${error.message}\n`);
-      return 2;
-    }
-    const code = error instanceof JobError ? ` [${error.code}]` : '';
-    process.stderr.write(`gatefold: ${error instanceof Error ? error.message : String(error)}${code}\n`);
-    return 1;
+    terminal.endLine();
+    return explain(error, terminal);
   } finally {
-    await host?.close();
+    release();
   }
 }
 
-async function openHost(name: string): Promise<Host> {
-  if (name === 'chromium') return chromiumHost();
-  if (name === 'node') return nodeHost();
-  throw new UsageError(`--host is "${name}", but must be chromium or node.`);
+async function runCommand(name: CommandName, options: Options, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const hostName = text(options, 'host') ?? 'chromium';
+  const openHost = Object.hasOwn(HOSTS, hostName) ? HOSTS[hostName] : undefined;
+  if (!openHost) throw new UsageError(`--host is "${hostName}", but must be ${Object.keys(HOSTS).join(' or ')}.`);
+  const run = await COMMANDS[name](options);
+  const host = await openHost();
+  try {
+    await run({ host, terminal, signal });
+  } finally {
+    await host.close();
+  }
+}
+
+/** One line about what went wrong, and the exit status for it. */
+function explain(error: unknown, terminal: Terminal): number {
+  const { code, message } = error instanceof UsageError ? { code: 'usage', message: `${error.message} See gatefold help.` } : failureOf(error);
+  if (error instanceof CancelledError) {
+    terminal.note('gatefold: cancelled');
+    return error.exitCode;
+  }
+  terminal.note(`gatefold: ${message.replace(/\s*\n\s*/g, ' ')} [${code}]`);
+  return error instanceof UsageError ? 2 : 1;
 }

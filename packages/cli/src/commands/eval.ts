@@ -1,16 +1,27 @@
 import { writeFile } from 'node:fs/promises';
 import { count, defined, promptInput, requiredText, type Options } from '../args.ts';
-import type { Host } from '../hosts/host.ts';
-import type { EvalReport } from '../job/types.ts';
-import { Terminal } from '../terminal.ts';
+import type { EvalJob } from '../job/types.ts';
+import type { Command } from './command.ts';
 import { modelOptions } from './model-options.ts';
 
 /** Writes what the model computed for a prompt to a safetensors file. */
-export async function evalCommand(host: Host, options: Options): Promise<void> {
-  const terminal = new Terminal();
+export const evalCommand: Command = async (options) => {
   const out = requiredText(options, 'out');
-  const job = { command: 'eval' as const, ...modelOptions(options), input: promptInput(options), ...defined({ chunk: count(options, 'chunk', 1) }) };
-  const report = (await host.run(job, (event) => terminal.show(event), (bytes) => writeFile(out, bytes))) as EvalReport;
-  if (options['json']) terminal.line(JSON.stringify({ out, ...report }));
-  else terminal.line(`${out}: ${report.tensors.length} tensors for ${report.tokens} tokens`);
+  const job = await evalJob(options);
+  return async ({ host, terminal, signal }) => {
+    let file: Uint8Array = new Uint8Array();
+    const deliver = async (bytes: Uint8Array) => {
+      file = bytes;
+    };
+    const report = await host.run(job, { emit: (event) => terminal.show(event), deliver, signal });
+    await writeFile(out, file);
+    if (options['json']) terminal.json({ out, ...report });
+    else terminal.line(`${out}: ${report.tensors.length} tensors for ${report.tokens} tokens`);
+  };
+};
+
+async function evalJob(options: Options): Promise<EvalJob> {
+  const input = promptInput(options);
+  const chunk = defined({ chunk: count(options, 'chunk', 1) });
+  return { command: 'eval', input, ...chunk, ...(await modelOptions(options)) };
 }

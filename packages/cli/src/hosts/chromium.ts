@@ -1,13 +1,45 @@
-import { dirname, join } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Host } from './host.ts';
+import { chromiumArgs } from '../../../../scripts/browser.mjs';
+import type { Job, JobEvent, Reports } from '../job/types.ts';
+import { JobError, type Host, type JobObserver } from './host.ts';
 import { openJobPage } from './job-page.ts';
+import { isUrl } from './locate-model.ts';
 
-/** Runs jobs in a page of headless Chromium. Honours CHROME_PATH and CHROME_ARGS. */
+/**
+ * Runs jobs in a page of headless Chromium: on the GPU, or where there is none on SwiftShader. Honours CHROME_PATH,
+ * CHROME_ARGS and GATEFOLD_GPU.
+ */
 export async function chromiumHost(): Promise<Host> {
-  const { run, server, close } = await openJobPage({ root: join(dirname(fileURLToPath(import.meta.url)), '../page') });
+  const root = join(dirname(fileURLToPath(import.meta.url)), '../page');
+  // A command may read from any server, as Node may: CORS is about pages of others, and this one is our own.
+  const args = [...chromiumArgs({ GATEFOLD_GPU: 'real', ...process.env }), '--disable-web-security'];
+  const { run, server, close } = await openJobPage({ root, args, ownSignals: true });
   return {
-    run: (job, emit, deliver) => run('model' in job && !/^https?:/.test(job.model) ? { ...job, model: server.urlOf(job.model) } : job, emit, deliver),
     close,
+    async run<Command extends Job['command']>(job: Extract<Job, { readonly command: Command }>, { emit, deliver, signal }: JobObserver): Promise<Reports[Command]> {
+      signal.throwIfAborted();
+      const path = 'model' in job && !isUrl(job.model) ? job.model : undefined;
+      const url = path === undefined ? undefined : server.urlOf(path);
+      const report = run<Job, JobEvent, Reports[Command]>(url === undefined ? job : { ...job, model: url }, emit, deliver);
+      try {
+        return await Promise.race([report, rejectionBy(signal)]);
+      } catch (error) {
+        // People know the file by its path.
+        if (error instanceof JobError && path !== undefined && url !== undefined) {
+          throw new JobError(error.code, error.message.replaceAll(new URL('.', url).href, dirname(path) + sep), { cause: error });
+        }
+        throw error;
+      }
+    },
   };
+}
+
+/** Rejects with the signal's reason when it aborts. */
+function rejectionBy(signal: AbortSignal): Promise<never> {
+  const rejection = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  rejection.catch(() => {});
+  return rejection;
 }

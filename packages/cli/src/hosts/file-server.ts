@@ -2,8 +2,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { basename, dirname, extname, join, normalize, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 
-const TYPES: Record<string, string> = {
+const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -13,53 +14,57 @@ const TYPES: Record<string, string> = {
 
 export interface FileServer {
   readonly origin: string;
-  /** The URL under which a local file (and its siblings, for split models) is read. */
+  /** The URL under which a local file, and the other parts of a split model, can be read. */
   urlOf(path: string): string;
   close(): Promise<void>;
 }
 
+/** A model's folder, of which nothing but the model can be read. */
+interface SharedModel {
+  readonly folder: string;
+  readonly has: (name: string) => boolean;
+}
+
 /**
- * Serves the job page, and local model files with Range, on a loopback port of its own.
- * @param root folder of the built page @param deliver receives the body of POST /deliver @param added more response headers
+ * Serves a built page, and local model files with Range, on a loopback port of its own.
+ * @param root folder of the page
+ * @param deliver receives the body of POST /deliver
+ * @param added more response headers
  */
 export async function serveFiles(root: string, deliver: (bytes: Uint8Array) => Promise<void>, added: Readonly<Record<string, string>> = {}): Promise<FileServer> {
-  // Only folders that were asked for can be read.
-  const folders: string[] = [];
-  const server = createServer((request, response) => {
-    for (const [name, value] of Object.entries(added)) response.setHeader(name, value);
-    handle(request, response).catch((error: unknown) => {
-      response.writeHead(500).end(String(error));
-    });
-  });
+  const models: SharedModel[] = [];
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = pathOf(request);
+    if (path === undefined) return answerWith(response, 400);
     if (request.method === 'POST' && path === '/deliver') {
-      const parts: Buffer[] = [];
-      for await (const part of request) parts.push(part as Buffer);
-      await deliver(Buffer.concat(parts));
-      response.writeHead(204).end();
-      return;
+      await deliver(await bodyOf(request));
+      return answerWith(response, 204);
     }
-    const model = /^\/model\/(\d+)\/([^/]+)$/.exec(path);
-    const folder = model ? folders[Number(model[1])] : root;
-    const name = model ? (model[2] ?? '') : path === '/' ? 'index.html' : path;
-    if (!folder || normalize(name).startsWith('..')) {
-      response.writeHead(404).end();
-      return;
-    }
-    await sendFile(join(folder, normalize(name)), request.headers.range, response, request.method === 'HEAD');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return answerWith(response, 405, { allow: 'GET, HEAD' });
+    const [, number, name] = /^\/model\/(\d+)\/([^/]+)$/.exec(path) ?? [];
+    if (name === undefined) return sendFile(join(root, path === '/' ? 'index.html' : path), request, response);
+    const model = models[Number(number)];
+    return model?.has(name) ? sendFile(join(model.folder, name), request, response) : answerWith(response, 404);
   }
 
+  const server = createServer((request, response) => {
+    for (const [name, value] of Object.entries(added)) response.setHeader(name, value);
+    answer(request, response).catch((error: unknown) => {
+      if (response.headersSent) response.destroy();
+      else response.writeHead(500).end(String(error));
+    });
+  });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const address = server.address();
-  const port = address && typeof address === 'object' ? address.port : 0;
-  const origin = `http://127.0.0.1:${port}`;
+  if (address === null || typeof address === 'string') throw new Error('the file server has no port');
+  const origin = `http://127.0.0.1:${address.port}`;
   return {
     origin,
     urlOf: (path) => {
-      const number = folders.push(dirname(resolve(path))) - 1;
-      return `${origin}/model/${number}/${encodeURIComponent(basename(path))}`;
+      const name = basename(path);
+      const number = models.push({ folder: dirname(resolve(path)), has: sameModel(name) }) - 1;
+      return `${origin}/model/${number}/${encodeURIComponent(name)}`;
     },
     close: () =>
       new Promise((done) => {
@@ -69,30 +74,65 @@ export async function serveFiles(root: string, deliver: (bytes: Uint8Array) => P
   };
 }
 
-async function sendFile(path: string, range: string | undefined, response: ServerResponse, headOnly: boolean): Promise<void> {
-  const info = await stat(path).catch(() => undefined);
-  if (!info?.isFile()) {
-    response.writeHead(404).end();
-    return;
+/** The request's decoded path, absolute and without `..`; undefined where it is malformed. */
+function pathOf({ url = '' }: IncomingMessage): string | undefined {
+  try {
+    const path = decodeURIComponent(url.replace(/[?#].*/, ''));
+    return path.startsWith('/') && !/[\0\\]/.test(path) ? normalize(path) : undefined;
+  } catch {
+    return undefined;
   }
-  const headers = {
+}
+
+/** Whether a file is this one, or another part of the same split model. */
+function sameModel(name: string): (other: string) => boolean {
+  const split = (given: string) => /^(.*)-\d{5}-of-(\d{5}\.gguf)$/.exec(given)?.slice(1).join('/');
+  const model = split(name);
+  return (other) => other === name || (model !== undefined && split(other) === model);
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
+async function sendFile(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const info = await stat(path).catch(() => undefined);
+  if (!info?.isFile()) return answerWith(response, 404);
+  const { size, mtimeMs } = info;
+  const etag = `"${size}-${mtimeMs}"`;
+  const range = requestedRange(request, size, etag);
+  if (range === 'unsatisfiable') return answerWith(response, 416, { 'content-range': `bytes */${size}` });
+  const { start, end: last } = range ?? { start: 0, end: size - 1 };
+  response.writeHead(range ? 206 : 200, {
     'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
     'accept-ranges': 'bytes',
     'cache-control': 'no-store',
-    etag: `"${info.size}-${info.mtimeMs}"`,
-  };
-  const match = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
-  const start = match ? Number(match[1]) : 0;
-  const end = match?.[2] ? Math.min(Number(match[2]), info.size - 1) : info.size - 1;
-  if (match && (start > end || start >= info.size)) {
-    response.writeHead(416, { 'content-range': `bytes */${info.size}` }).end();
-    return;
-  }
-  response.writeHead(match ? 206 : 200, {
-    ...headers,
-    'content-length': end - start + 1,
-    ...(match ? { 'content-range': `bytes ${start}-${end}/${info.size}` } : {}),
+    etag,
+    'content-length': last - start + 1,
+    ...(range ? { 'content-range': `bytes ${start}-${last}/${size}` } : {}),
   });
-  if (headOnly || info.size === 0) response.end();
-  else createReadStream(path, { start, end }).on('error', () => response.destroy()).pipe(response);
+  if (request.method === 'HEAD' || size === 0) response.end();
+  // Whoever asked may leave before the end.
+  else await pipeline(createReadStream(path, { start, end: last }), response).catch(() => response.destroy());
+}
+
+/** The one range that is asked for (RFC 9110, section 14), last byte included; undefined for all of the file, also where the header is none that counts. */
+function requestedRange({ headers }: IncomingMessage, size: number, etag: string): { readonly start: number; readonly end: number } | 'unsatisfiable' | undefined {
+  const ifRange = headers['if-range'];
+  if (ifRange !== undefined && ifRange !== etag) return undefined;
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(headers.range ?? '') ?? [];
+  if (first === '') {
+    if (last === '') return undefined;
+    return Number(last) === 0 || size === 0 ? 'unsatisfiable' : { start: Math.max(0, size - Number(last)), end: size - 1 };
+  }
+  const start = Number(first);
+  const end = last === '' ? Infinity : Number(last);
+  if (end < start) return undefined;
+  return start >= size ? 'unsatisfiable' : { start, end: Math.min(end, size - 1) };
+}
+
+function answerWith(response: ServerResponse, status: number, headers: Readonly<Record<string, string>> = {}): void {
+  response.writeHead(status, headers).end();
 }

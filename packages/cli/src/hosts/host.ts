@@ -1,16 +1,33 @@
-import type { Job, JobEvent, JobReport } from '../job/types.ts';
+import type { Job, JobEvent, JobFailure, Reports } from '../job/types.ts';
+
+/** How a command follows its job. */
+export interface JobObserver {
+  emit(event: JobEvent): void;
+  /** Receives a file that the job made. */
+  deliver?(bytes: Uint8Array): Promise<void>;
+  /** Ends the job; `run` then throws its reason. */
+  readonly signal: AbortSignal;
+}
 
 /** Somewhere to run a job. */
 export interface Host {
-  /** @param deliver receives a file that the job made. Throws `JobError` when the job fails. */
-  run(job: Job, emit: (event: JobEvent) => void, deliver: (bytes: Uint8Array) => Promise<void>): Promise<JobReport>;
+  /** Throws `JobError` when the job fails. */
+  run<Command extends Job['command']>(job: Extract<Job, { readonly command: Command }>, observer: JobObserver): Promise<Reports[Command]>;
   close(): Promise<void>;
 }
 
-/** A job failed in its host; `code` is the GatefoldError's. */
+/** A job failed; `code` is the GatefoldError's. */
 export class JobError extends Error {
   override readonly name = 'JobError';
-  constructor(readonly code: string, message: string) {
-    super(message);
+  constructor(
+    readonly code: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  static of({ code, message }: JobFailure, options?: ErrorOptions): JobError {
+    return new JobError(code, message, options);
   }
 }

@@ -1,10 +1,8 @@
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright';
 import { chromiumArgs, findChromium } from '../../../../scripts/browser.mjs';
+import type { JobOutcome } from '../job/types.ts';
 import { serveFiles, type FileServer } from './file-server.ts';
 import { JobError } from './host.ts';
-
-/** How a page answers a job: with its report, or with the fields of the error. */
-export type JobOutcome<Report> = { readonly report: Report } | { readonly error: { readonly code: string; readonly message: string } };
 
 export interface JobPageOptions {
   /** Folder of the built page, which defines `window.gatefoldRun(job)` and calls `window.gatefoldEvent(event)`. */
@@ -13,6 +11,10 @@ export interface JobPageOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Folder for a profile, so that storage lies on the disk; without it the browser keeps storage in memory. */
   readonly profile?: string;
+  /** The browser's command line; default: `chromiumArgs()`. */
+  readonly args?: readonly string[];
+  /** The caller closes the page on SIGINT, SIGTERM and SIGHUP itself; by default the process ends with the browser. */
+  readonly ownSignals?: boolean;
 }
 
 /** A page of headless Chromium that runs jobs. Honours CHROME_PATH and CHROME_ARGS. */
@@ -24,39 +26,50 @@ export interface JobPage {
   close(): Promise<void>;
 }
 
-export async function openJobPage({ root, headers, profile }: JobPageOptions): Promise<JobPage> {
+export async function openJobPage(options: JobPageOptions): Promise<JobPage> {
   let deliver: (bytes: Uint8Array) => Promise<void> = async () => {};
   let emit: (event: never) => void = () => {};
-  const server = await serveFiles(root, (bytes) => deliver(bytes), headers);
-  const browser = await launch(profile);
-  const page = await browser.newPage();
+  const server = await serveFiles(options.root, (bytes) => deliver(bytes), options.headers);
+  let browser: Browser | BrowserContext | undefined;
+  const close = async () => {
+    await browser?.close();
+    await server.close();
+  };
+  let page: Page;
+  try {
+    browser = await launch(options);
+    page = await browser.newPage();
+    await page.exposeFunction('gatefoldEvent', (event: never) => emit(event));
+    await page.goto(server.origin);
+    await page.waitForFunction(() => 'gatefoldRun' in window);
+  } catch (error) {
+    await close();
+    throw error;
+  }
   const crashed = new Promise<never>((_, reject) => {
     page.on('crash', () => reject(new JobError('page-crashed', 'The page crashed: most likely out of memory.')));
     page.on('close', () => reject(new JobError('browser-gone', 'Chromium ended unexpectedly.')));
   });
   crashed.catch(() => {});
-  await page.exposeFunction('gatefoldEvent', (event: never) => emit(event));
-  await page.goto(server.origin);
-  await page.waitForFunction(() => 'gatefoldRun' in window);
   return {
     page,
     server,
+    close,
     async run<Job, Event, Report>(job: Job, onEvent: (event: Event) => void, onDeliver?: (bytes: Uint8Array) => Promise<void>): Promise<Report> {
       emit = onEvent;
       deliver = onDeliver ?? (async () => {});
       const answer = page.evaluate((given) => (window as unknown as { gatefoldRun(job: unknown): Promise<unknown> }).gatefoldRun(given), job);
+      // It ends with the page, which may close while nobody waits.
+      answer.catch(() => {});
       const outcome = (await Promise.race([answer, crashed])) as JobOutcome<Report>;
-      if ('error' in outcome) throw new JobError(outcome.error.code, outcome.error.message);
+      if ('error' in outcome) throw JobError.of(outcome.error);
       return outcome.report;
-    },
-    async close() {
-      await browser.close();
-      await server.close();
     },
   };
 }
 
-async function launch(profile: string | undefined): Promise<Browser | BrowserContext> {
-  const options = { executablePath: await findChromium(), args: chromiumArgs(), headless: true };
+async function launch({ profile, args = chromiumArgs(), ownSignals = false }: JobPageOptions): Promise<Browser | BrowserContext> {
+  const signals = { handleSIGINT: !ownSignals, handleSIGTERM: !ownSignals, handleSIGHUP: !ownSignals };
+  const options = { executablePath: await findChromium(), args: [...args], headless: true, ...signals };
   return profile === undefined ? chromium.launch(options) : chromium.launchPersistentContext(profile, options);
 }

@@ -1,34 +1,67 @@
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { create, globals } from 'webgpu';
 import { loadInNode } from '@gatefold/runtime/node';
+import { swiftShaderIcd } from '../../../../scripts/browser.mjs';
+import { failureOf } from '../job/failure.ts';
 import { runJob } from '../job/run.ts';
-import { JobError, type Host } from './host.ts';
+import type { Job, Reports } from '../job/types.ts';
+import { JobError, type Host, type JobObserver } from './host.ts';
 
-// Dawn's instance must outlive every device, or the process crashes.
-let instance: GPU | undefined;
+export interface Dawn {
+  readonly gpu: GPU;
+  /** Lets the process end. */
+  release(): void;
+}
+
+// Dawn's instances must outlive every device, or the process crashes.
+const instances: GPU[] = [];
 
 /**
  * WebGPU in this process, over the npm package `webgpu` (Dawn). Dawn's toggles are those that CHROME_ARGS names
  * (`--enable-dawn-features=…`), so that Node and Chromium compute alike. Keeps the process alive until released.
  */
-export function openDawn(): { readonly gpu: GPU; release(): void } {
+export function openDawn(): Dawn {
   Object.assign(globalThis, globals);
-  instance ??= create((process.env['CHROME_ARGS'] ?? '').split(/\s+/).flatMap((arg) => /^--((?:en|dis)able-dawn-features=.+)/.exec(arg)?.[1] ?? []));
+  // Mesa's Vulkan layers warn on every start where it is unset.
+  process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
+  const gpu = create((process.env['CHROME_ARGS'] ?? '').split(/\s+/).flatMap((arg) => /^--((?:en|dis)able-dawn-features=.+)/.exec(arg)?.[1] ?? []));
+  instances.push(gpu);
   // Dawn's callbacks do not keep the process alive by themselves.
   const alive = setInterval(() => {}, 1000);
-  return { gpu: instance, release: () => clearInterval(alive) };
+  return { gpu, release: () => clearInterval(alive) };
+}
+
+/** Dawn on the GPU; where there is none, or by `GATEFOLD_GPU=software`, on the SwiftShader that comes with Chromium. */
+async function openAnyDawn(): Promise<Dawn> {
+  if (process.env['GATEFOLD_GPU'] !== 'software' && mayHaveGpu()) {
+    const dawn = openDawn();
+    if (await dawn.gpu.requestAdapter()) return dawn;
+    dawn.release();
+  }
+  const icd = swiftShaderIcd();
+  if (icd) process.env['VK_ICD_FILENAMES'] = icd;
+  return openDawn();
+}
+
+/** Without a graphics device Vulkan's loader would only complain; elsewhere than on Linux no file tells. */
+function mayHaveGpu(): boolean {
+  const { env, platform } = process;
+  if (platform !== 'linux' || env['VK_ICD_FILENAMES'] !== undefined || env['VK_DRIVER_FILES'] !== undefined) return true;
+  return ['/dev/dri', '/dev/nvidiactl', '/dev/dxg'].some((path) => existsSync(path));
 }
 
 /** Runs jobs in this process over Dawn, without a browser. */
 export async function nodeHost(): Promise<Host> {
-  const { gpu, release } = openDawn();
+  const { gpu, release } = await openAnyDawn();
   return {
-    async run(job, emit, deliver) {
-      const environment = { load: (source: string, options: object) => loadInNode(source, options, gpu), gpu: () => gpu, deliver };
+    async run<Command extends Job['command']>(job: Extract<Job, { readonly command: Command }>, { emit, deliver = async () => {}, signal }: JobObserver): Promise<Reports[Command]> {
       try {
-        return await runJob(job, environment, emit);
+        const report = await runJob(job, { load: (source, options) => loadInNode(source, options, gpu), gpu: () => gpu, emit, deliver, signal });
+        return report as Reports[Command];
       } catch (error) {
-        const code = error instanceof Error && 'code' in error ? String(error.code) : 'unexpected';
-        throw new JobError(code, error instanceof Error ? error.message : String(error));
+        signal.throwIfAborted();
+        throw JobError.of(failureOf(error), { cause: error });
       }
     },
     async close() {

@@ -1,10 +1,10 @@
-import type { AdapterSummary, GenerateStats, SamplingOptions } from '@gatefold/runtime';
+import type { AdapterSummary, GenerateStats, LoadOptions, Model, SamplingOptions } from '@gatefold/runtime';
 
 /** What the command asks of the engine; plain data, since it may cross into a page. */
 export type Job = GenerateJob | EvalJob | BenchJob | DoctorJob;
 
 interface ModelJob {
-  /** URL that the host can read, or (Node) a path. */
+  /** http(s) URL, or the absolute path of a file. */
   readonly model: string;
   readonly contextLength?: number;
   readonly bareKernels?: boolean;
@@ -20,7 +20,7 @@ export type PromptInput =
 export interface GenerateJob extends ModelJob {
   readonly command: 'generate';
   readonly input: PromptInput;
-  readonly maxTokens?: number;
+  readonly maxTokens: number;
   readonly sampling: SamplingOptions;
 }
 
@@ -64,6 +64,7 @@ export interface EvalReport {
 export interface BenchReport {
   readonly model: string;
   readonly fileBytes: number;
+  /** Tokens of each run; fewer than asked for where the context holds no more. */
   readonly promptTokens: number;
   readonly genTokens: number;
   readonly loadMs: number;
@@ -72,19 +73,42 @@ export interface BenchReport {
 }
 
 export interface DoctorReport {
-  readonly adapter: AdapterSummary | undefined;
+  /** Null where WebGPU is missing or offers none: `advice` says why. */
+  readonly adapter: AdapterSummary | null;
+  /** The adapter's, by WebGPU's names. */
   readonly limits: Readonly<Record<string, number>>;
-  readonly storageQuotaBytes: number | undefined;
-  readonly storageUsedBytes: number | undefined;
+  /** Null where the host has no storage or does not tell. */
+  readonly storageQuotaBytes: number | null;
+  readonly storageUsedBytes: number | null;
+  /** What will be slow or missing, and why. */
   readonly advice: readonly string[];
 }
 
-export type JobReport = GenerateReport | EvalReport | BenchReport | DoctorReport;
+/** What each command's job ends with. */
+export interface Reports {
+  readonly generate: GenerateReport;
+  readonly eval: EvalReport;
+  readonly bench: BenchReport;
+  readonly doctor: DoctorReport;
+}
+
+export type JobReport = Reports[keyof Reports];
+
+/** How a page answers a job: with its report, or with the fields of the error. */
+export type JobOutcome<Report> = { readonly report: Report } | { readonly error: JobFailure };
+
+export interface JobFailure {
+  readonly code: string;
+  readonly message: string;
+}
 
 /** What differs between a page and Node, as seen by a job. */
 export interface JobEnvironment {
-  load(source: string, options: import('@gatefold/runtime').LoadOptions): Promise<import('@gatefold/runtime').Model>;
+  load(source: string, options: LoadOptions): Promise<Model>;
   gpu(): GPU | undefined;
+  emit(event: JobEvent): void;
   /** Hands a finished file (eval's safetensors) to the command. */
   deliver(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Ends the job; a page is simply closed. */
+  readonly signal?: AbortSignal;
 }

@@ -1,36 +1,31 @@
 import { load } from '@gatefold/runtime';
+import { failureOf } from '../job/failure.ts';
 import { runJob } from '../job/run.ts';
-import type { Job, JobEnvironment, JobEvent, JobReport } from '../job/types.ts';
+import type { Job, JobEvent, JobOutcome, JobReport } from '../job/types.ts';
 
 declare global {
   interface Window {
     /** Called by the command: runs a job and resolves with its report, or with the error's fields. */
-    gatefoldRun(job: Job): Promise<{ readonly report: JobReport } | { readonly error: { readonly code: string; readonly message: string } }>;
+    gatefoldRun(job: Job): Promise<JobOutcome<JobReport>>;
     /** Provided by the command. */
     gatefoldEvent(event: JobEvent): Promise<void>;
   }
 }
 
-const environment: JobEnvironment = {
-  load,
-  gpu: () => navigator.gpu,
-  deliver: async (bytes) => {
-    await fetch('/deliver', { method: 'POST', body: bytes });
-  },
-};
-
 window.gatefoldRun = async (job) => {
   // Events are delivered in order, and all of them before the report.
   let delivered: Promise<unknown> = Promise.resolve();
-  try {
-    const report = await runJob(job, environment, (event) => {
-      delivered = delivered.then(() => window.gatefoldEvent(event));
-    });
-    await delivered;
-    return { report };
-  } catch (error) {
-    await delivered;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unexpected';
-    return { error: { code, message: error instanceof Error ? error.message : String(error) } };
-  }
+  const emit = (event: JobEvent) => {
+    delivered = delivered.then(() => window.gatefoldEvent(event));
+  };
+  const run = runJob(job, { load, gpu: () => navigator.gpu, emit, deliver });
+  const outcome = await run.then((report) => ({ report }), (error: unknown) => ({ error: failureOf(error) }));
+  await delivered;
+  return outcome;
 };
+
+/** Too large for a message to the command. */
+async function deliver(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const { ok, status } = await fetch('/deliver', { method: 'POST', body: bytes });
+  if (!ok) throw new Error(`the result could not be handed over (${status})`);
+}
