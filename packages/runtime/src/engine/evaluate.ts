@@ -27,13 +27,16 @@ export async function evaluate(context: PlanContext, session: Session, ids: read
     for (let start = 0; start < ids.length; start += chunk) {
       const part = ids.slice(start, start + chunk);
       session.startBatch(start, part);
+      // Awaited together: browsers poll for completion, Firefox every tenth of a second.
+      const arriving: Promise<void>[] = [];
       for (const { steps, taps } of stages) {
         const encoder = device.createCommandEncoder();
         session.encode(encoder, steps, { tokens: part.length, context: start + part.length });
         const copies = taps.map((tap) => copyOut(device, encoder, tap, part.length));
         device.queue.submit([encoder.finish()]);
-        for (const [place, tap] of taps.entries()) collected.put(tap, start, await readOut(copies[place]));
+        for (const [place, tap] of taps.entries()) arriving.push(readOut(copies[place]).then((bytes) => collected.put(tap, start, bytes)));
       }
+      await Promise.all(arriving);
     }
   } finally {
     context.memory.destroy(logits);

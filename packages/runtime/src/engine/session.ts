@@ -85,14 +85,20 @@ export class Session {
 
     const start = performance.now();
     const reused = this.#rewind(promptIds);
-    await this.#prefill(promptIds, reused, handlers, signal);
-    if (signal?.aborted || maxTokens === 0) {
-      return { ids: [], finishReason: signal?.aborted ? 'aborted' : 'length', reusedTokens: reused, prefillMs: performance.now() - start, decodeMs: 0, counts };
+    const last = await this.#prefill(promptIds, reused, handlers, signal);
+    if (signal?.aborted) return { ids: [], finishReason: 'aborted', reusedTokens: reused, prefillMs: performance.now() - start, decodeMs: 0, counts };
+    // The prompt's last pass and the first choice are one submit: other sessions use the same scratch in between.
+    const prefilled = this.#submitPrompt(last, promptIds.slice(last), maxTokens === 0 ? [] : [...this.plan.lastLogits, ...sample], wantLogits);
+    const tokens = promptIds.length - reused;
+    const allRead = { tokens, tokensTotal: tokens };
+    if (maxTokens === 0) {
+      await prefilled;
+      handlers.onPrefill?.(allRead);
+      return { ids: [], finishReason: 'length', reusedTokens: reused, prefillMs: performance.now() - start, decodeMs: 0, counts };
     }
-
+    const decode = [...this.#decodeSteps, ...sample];
     const ids: number[] = [];
-    const lastChunk = ((promptIds.length - reused - 1) % this.context.chunk) + 1;
-    const outstanding = [this.#submit([...this.plan.lastLogits, ...sample], { tokens: lastChunk, context: promptIds.length }, wantLogits)];
+    const outstanding = [prefilled];
     let prefillMs = 0;
     let firstAt = 0;
     let submitted = 1;
@@ -102,7 +108,7 @@ export class Session {
         const pace = ids.length > 1 ? (performance.now() - firstAt) / (ids.length - 1) : RUN_AHEAD_MS;
         const ahead = Math.min(RING_DEPTH, Math.max(2, Math.ceil(RUN_AHEAD_MS / pace)));
         while (outstanding.length < (ids.length === 0 ? 2 : ahead) && submitted < maxTokens && !signal?.aborted) {
-          outstanding.push(this.#submit([...this.#decodeSteps, ...sample], { tokens: 1, context: promptIds.length + submitted }, wantLogits, counts));
+          outstanding.push(this.#submitToken(decode, promptIds.length + submitted, wantLogits, counts));
           submitted++;
         }
         const next = outstanding.shift();
@@ -115,6 +121,7 @@ export class Session {
         if (ids.length === 0) {
           firstAt = performance.now();
           prefillMs = firstAt - start;
+          handlers.onPrefill?.(allRead);
         }
         if (signal?.aborted) {
           finishReason = 'aborted';
@@ -158,23 +165,34 @@ export class Session {
     return common;
   }
 
-  /** Runs the prompt in chunks; at most two are under way, so that an abort is never far behind. */
-  async #prefill(promptIds: readonly number[], from: number, { onPrefill }: IdHandlers, signal?: AbortSignal): Promise<void> {
-    const { queue } = this.#device;
-    const tokensTotal = promptIds.length - from;
+  /**
+   * Runs all chunks of the prompt but the last; at most two are under way, so that an abort is never far behind.
+   * Returns where the last chunk starts.
+   */
+  async #prefill(promptIds: readonly number[], from: number, handlers: IdHandlers, signal?: AbortSignal): Promise<number> {
+    const { chunk } = this.context;
     const done: Promise<void>[] = [];
-    for (let start = from; start < promptIds.length; start += this.context.chunk) {
-      if (signal?.aborted) return;
-      const ids = promptIds.slice(start, start + this.context.chunk);
+    let start = from;
+    for (; start + chunk < promptIds.length; start += chunk) {
+      if (signal?.aborted) return start;
+      const ids = promptIds.slice(start, start + chunk);
       this.startBatch(start, ids);
       const encoder = this.#device.createCommandEncoder();
-      this.encode(encoder, this.#prefillSteps, { tokens: ids.length, context: start + ids.length });
-      queue.submit([encoder.finish()]);
+      this.encode(encoder, this.#prefillSteps, { tokens: chunk, context: start + chunk });
+      this.#device.queue.submit([encoder.finish()]);
       this.#cached.push(...ids);
-      const tokens = start + ids.length - from;
-      done.push(queue.onSubmittedWorkDone().then(() => onPrefill?.({ tokens, tokensTotal })));
+      done.push(this.#reportPrefill(handlers, start + chunk - from, promptIds.length - from));
       if (done.length > 1) await done.shift();
     }
+    return start;
+  }
+
+  /** Resolves when the GPU is done with what is submitted; a lost device is told by what comes next. */
+  #reportPrefill({ onPrefill }: IdHandlers, tokens: number, tokensTotal: number): Promise<void> {
+    return this.#device.queue.onSubmittedWorkDone().then(
+      () => onPrefill?.({ tokens, tokensTotal }),
+      () => undefined,
+    );
   }
 
   /** Sets the ids and the position of the next pass; ordered with submits by the queue. */
@@ -190,22 +208,33 @@ export class Session {
     return dispatches;
   }
 
-  /** One submit: `steps`, then the copy of the result (and of the logits, if wanted) into the ring. */
-  #submit(steps: readonly Step[], size: BatchSize, wantLogits: boolean, counts?: SessionCounts): Promise<Arrival> {
+  /** The prompt's last chunk and what follows on it, e.g. the choice of the first token. */
+  #submitPrompt(start: number, ids: readonly number[], after: readonly Step[], wantLogits: boolean): Promise<Arrival> {
+    this.startBatch(start, ids);
     const encoder = this.#device.createCommandEncoder();
-    // Decode writes the router's choices into the result by itself; after a prompt its last token's are copied there.
-    if (!counts) this.#copyPromptRoutes(encoder, size.tokens);
-    const dispatches = this.encode(encoder, steps, size);
+    this.encode(encoder, [...this.#prefillSteps, ...after], { tokens: ids.length, context: start + ids.length });
+    // Decode writes the router's choices into the result by itself; a prompt's last token's are copied there.
+    this.#copyPromptRoutes(encoder, ids.length);
+    this.#cached.push(...ids);
+    return this.#submit(encoder, wantLogits);
+  }
+
+  /** One token, whose id the sampler left on the GPU. */
+  #submitToken(steps: readonly Step[], context: number, wantLogits: boolean, counts: SessionCounts): Promise<Arrival> {
+    const encoder = this.#device.createCommandEncoder();
+    counts.dispatches += this.encode(encoder, steps, { tokens: 1, context });
+    counts.submits++;
+    counts.readbacks++;
+    return this.#submit(encoder, wantLogits);
+  }
+
+  /** Ends the encoder's work with a copy of the result (and of the logits, if wanted) into the ring, and submits it. */
+  #submit(encoder: GPUCommandEncoder, wantLogits: boolean): Promise<Arrival> {
     const { result } = this.buffers;
     const sources = [{ buffer: result, bytes: result.size }];
     if (wantLogits) sources.push({ buffer: this.context.scratch.logits, bytes: this.context.spec.vocabSize * 4 });
     const readback = this.#ring.record(encoder, sources);
     this.#device.queue.submit([encoder.finish()]);
-    if (counts) {
-      counts.dispatches += dispatches;
-      counts.submits++;
-      counts.readbacks++;
-    }
     return readback.arrive().then((bytes) => this.#decode(bytes, wantLogits));
   }
 
