@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, preview, type InlineConfig } from 'vite';
+import { build, preview, type InlineConfig, type Plugin } from 'vite';
 import { stripWesl } from '../../scripts/vite/strip-wesl.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+const FIXTURES = join(ROOT, 'packages/runtime/test/fixtures');
 
 /** Built pages on a local server. */
 export interface ServedPages {
@@ -22,19 +23,39 @@ export async function serveDemo(): Promise<ServedPages> {
 }
 
 /**
- * Builds and serves a page whose `window.gatefold` is the public API. Beside it lie the fixtures that are in the
- * repository, e.g. `olmoe-q4_0/model.gguf`.
+ * Builds and serves a page whose `window.gatefold` is the public API. Beside it lie the models of a folder, e.g.
+ * `olmoe-q4_0/model.gguf`: by default the fixtures that are in the repository.
  */
-export async function serveApi(): Promise<ServedPages> {
+export function serveApi(models = FIXTURES): Promise<ServedPages> {
+  return serveBuilt('api', models);
+}
+
+/** Builds and serves a page that runs the README's example as it stands there. */
+export function serveReadmeExample(): Promise<ServedPages> {
+  const example: Plugin = {
+    name: 'readme-example',
+    enforce: 'pre',
+    resolveId: (id) => (id === '/example.ts' ? id : null),
+    load(id) {
+      if (id !== '/example.ts') return null;
+      const [, code] = /```ts\n(.*?)```/s.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? [];
+      if (code === undefined) throw new Error('the README has no example');
+      return code;
+    },
+  };
+  return serveBuilt('readme', FIXTURES, example);
+}
+
+async function serveBuilt(page: string, models: string, ...plugins: Plugin[]): Promise<ServedPages> {
   const config: InlineConfig = {
     configFile: false,
     logLevel: 'warn',
-    root: join(import.meta.dirname, 'api'),
+    root: join(import.meta.dirname, page),
     base: './',
-    publicDir: join(ROOT, 'packages/runtime/test/fixtures'),
-    plugins: [stripWesl()],
+    publicDir: models,
+    plugins: [stripWesl(), ...plugins],
     worker: { format: 'es', plugins: () => [stripWesl()] },
-    build: { target: 'es2022', outDir: join(ROOT, '.cache/e2e/api'), emptyOutDir: true },
+    build: { target: 'es2022', outDir: join(ROOT, '.cache/e2e', page), emptyOutDir: true },
   };
   await build(config);
   return serve(config);
