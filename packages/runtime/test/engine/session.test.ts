@@ -126,7 +126,7 @@ describe('sessions', () => {
     const session = await open.model.createSession();
     await expect(session.generate({ promptIds: [] }, {})).rejects.toThrowError(PromptError);
     await expect(session.generate({ promptIds: [512] }, {})).rejects.toMatchObject({ details: { id: 512, vocabSize: 512 } });
-    await expect(session.generate({ promptIds: new Array(CONTEXT + 1).fill(1) }, {})).rejects.toThrowError(PromptTooLongError);
+    await expect(session.generate({ promptIds: Array.from({ length: CONTEXT + 1 }, () => 1) }, {})).rejects.toThrowError(PromptTooLongError);
     await expect(session.generate({ promptIds: [1], sampling: { topP: 2 } }, {})).rejects.toThrowError(SamplingError);
     open.model.disposeSession(session);
     await expect(session.generate({ promptIds: [1] }, {})).rejects.toThrowError(DisposedError);
