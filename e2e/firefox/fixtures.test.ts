@@ -18,6 +18,9 @@ describeFirefox('fixtures in Firefox', serveApi, (pages) => {
       await page.goto(server.url);
       await waitFor(page, () => 'gatefold' in window);
       const model = await page.evaluateHandle((url) => window.gatefold.load(url, { contextLength: 256 }), `${name}/model.gguf`);
+      expect(page.workers()).toHaveLength(1);
+      const stored = await model.evaluate(async ({ info }) => (await window.gatefold.listModels()).find(({ id }) => id === info.modelId));
+      expect(stored).toMatchObject({ shards: stored?.shardsTotal, bytes: stored?.bytesTotal });
       for (const [number, { ids, greedy, robust_tokens: robust }] of prompts.entries()) {
         // In one go, in chunks, and token by token.
         for (const chunk of [ids.length, 7, 1]) {
