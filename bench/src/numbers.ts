@@ -19,8 +19,3 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   const rule = `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
   return [line(head), rule, ...rows.map(line)].join('\n');
 }
-
-/** A column after the first may be text as well; `table` only pads. */
-export function megabytes(bytes: number): string {
-  return `${digits(bytes / 1e6)} MB`;
-}
