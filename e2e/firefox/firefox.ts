@@ -5,7 +5,7 @@ import { inCi } from '../../scripts/install.mjs';
 import type { ServedPages } from '../pages/serve.ts';
 
 /** Longest wait for one thing: a CPU compiles every shader, and may have other work. */
-export const PATIENCE_MS = 600_000;
+const PATIENCE_MS = 600_000;
 
 /** Pages on a server, and a Firefox to open them. */
 export interface FirefoxPages {
@@ -57,7 +57,7 @@ function openFirefox(executablePath: string | undefined, llvmpipe: string | unde
   });
 }
 
-/** Waits until a function gives something true in the page. */
-export async function waitFor(page: Page, condition: () => boolean): Promise<void> {
-  await page.waitForFunction(condition, { timeout: PATIENCE_MS });
+/** Waits until a condition holds in the page. @param given the condition's argument, sent to the page */
+export async function waitFor(page: Page, condition: (given: number) => boolean, given = 0): Promise<void> {
+  await page.waitForFunction(condition, { timeout: PATIENCE_MS }, given);
 }
