@@ -43,6 +43,12 @@ export function presentChromium() {
 }
 
 /**
+ * Dawn features to turn off on SwiftShader: its compiler takes this way of clearing workgroup memory word by word, a
+ * millisecond a word. Dawn then clears it by a loop.
+ */
+export const SLOW_ON_SWIFTSHADER = 'use_vulkan_zero_initialize_workgroup_memory_extension';
+
+/**
  * Arguments that give a headless Chromium WebGPU. By default on SwiftShader, which is everywhere and computes the same
  * everywhere; on the real GPU with `GATEFOLD_GPU=real`. `CHROME_ARGS` (parted by spaces) are added; where they choose
  * the graphics stack themselves (`--use-webgpu-adapter`, `--use-vulkan`, `--use-angle`, …) our choice is left out.
@@ -55,7 +61,7 @@ export function chromiumArgs(env = process.env) {
   // Chromium's sandbox refuses to start for root.
   if (process.getuid?.() === 0) args.push('--no-sandbox');
   if (!added.some((arg) => CHOOSES_GPU.test(arg))) {
-    if (env['GATEFOLD_GPU'] !== 'real') args.push('--use-webgpu-adapter=swiftshader');
+    if (env['GATEFOLD_GPU'] !== 'real') args.push('--use-webgpu-adapter=swiftshader', `--disable-dawn-features=${SLOW_ON_SWIFTSHADER}`);
     // Elsewhere than on Linux the GPU is used as it is.
     else if (process.platform === 'linux') args.push('--ignore-gpu-blocklist', '--use-angle=vulkan', '--enable-features=Vulkan');
   }

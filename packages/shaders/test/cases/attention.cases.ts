@@ -16,6 +16,7 @@ interface Options {
 
 const MHA: AttentionShape = { heads: 4, kvHeads: 4, headDim: 64, valueDim: 64 };
 const GQA: AttentionShape = { heads: 8, kvHeads: 2, headDim: 128, valueDim: 128 };
+const SMALL: AttentionShape = { heads: 4, kvHeads: 2, headDim: 16, valueDim: 16 };
 /** 4 key/value heads and 256 splits at most: splits of 32 up to 8,192 positions. */
 const SPLIT = 32;
 
@@ -100,12 +101,12 @@ kernelCase('attention decode over the most splits and longer ones', async (t) =>
 });
 
 kernelCase('attention decode over 128k positions', async (t) => {
-  await expectAttention(t, 'decode', { heads: 4, kvHeads: 1, headDim: 8, valueDim: 8 }, 131_071, 1);
+  await expectAttention(t, 'decode', { heads: 2, kvHeads: 1, headDim: 8, valueDim: 8 }, 131_071, 1);
 });
 
 kernelCase('attention decode with a window', async (t) => {
   for (const [context, window] of [[1, 1], [40, 1], [31, 32], [32, 32], [33, 32], [100, 33], [100, 99], [100, 101], [300, 64]] as const) {
-    await expectAttention(t, 'decode', GQA, context - 1, 1, { window });
+    await expectAttention(t, 'decode', SMALL, context - 1, 1, { window });
   }
 });
 
@@ -121,7 +122,7 @@ kernelCase('attention prefill around tiles', async (t) => {
 
 kernelCase('attention prefill with a window', async (t) => {
   for (const window of [1, 2, 31, 32, 33, 64, 200]) {
-    for (const [start, tokens] of [[0, 70], [50, 40]] as const) await expectAttention(t, 'prefill', GQA, start, tokens, { window });
+    for (const [start, tokens] of [[0, 70], [50, 40]] as const) await expectAttention(t, 'prefill', SMALL, start, tokens, { window });
   }
 });
 

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { create, globals } from 'webgpu';
-import { swiftShaderIcd } from '../../../../scripts/browser.mjs';
+import { SLOW_ON_SWIFTSHADER, swiftShaderIcd } from '../../../../scripts/browser.mjs';
 import { Guest } from './guest.ts';
 import type { KernelHost } from './host.ts';
 
@@ -15,7 +15,7 @@ export function dawnGpu(): GPU {
     // Mesa's Vulkan layers warn on every start where it is unset.
     process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
     Object.assign(globalThis, globals);
-    instance = create([]);
+    instance = create(icd ? [`disable-dawn-features=${SLOW_ON_SWIFTSHADER}`] : []);
   }
   return instance;
 }
