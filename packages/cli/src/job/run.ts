@@ -62,7 +62,7 @@ async function evaluate(model: Model, { input, chunk }: EvalJob, { deliver }: Jo
 
 async function bench(model: Model, { promptTokens, genTokens, runs }: BenchJob, loadMs: number, { emit, signal }: JobEnvironment): Promise<BenchReport> {
   const { spec, fileBytes, adapter, contextLength } = model.info;
-  const generated = Math.min(genTokens, contextLength - 1);
+  const generated = Math.min(genTokens, Math.max(contextLength >> 1, contextLength - promptTokens));
   const prompted = Math.min(promptTokens, contextLength - generated);
   if (generated < genTokens || prompted < promptTokens) {
     emit({ kind: 'warning', message: `The context holds ${contextLength} tokens, so the runs are of ${prompted} prompt tokens and ${generated} generated ones. More with --context.` });
