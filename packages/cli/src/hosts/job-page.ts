@@ -69,7 +69,20 @@ export async function openJobPage(options: JobPageOptions): Promise<JobPage> {
 }
 
 async function launch({ profile, args = chromiumArgs(), ownSignals = false }: JobPageOptions): Promise<Browser | BrowserContext> {
+  const executablePath = await findChromium().catch((cause: unknown) => {
+    throw new JobError('no-browser', messageOf(cause), { cause });
+  });
   const signals = { handleSIGINT: !ownSignals, handleSIGTERM: !ownSignals, handleSIGHUP: !ownSignals };
-  const options = { executablePath: await findChromium(), args: [...args], headless: true, ...signals };
-  return profile === undefined ? chromium.launch(options) : chromium.launchPersistentContext(profile, options);
+  const options = { executablePath, args: [...args], headless: true, ...signals };
+  try {
+    return await (profile === undefined ? chromium.launch(options) : chromium.launchPersistentContext(profile, options));
+  } catch (cause) {
+    // The rest is the browser's log.
+    const [problem = ''] = messageOf(cause).split('\n');
+    throw new JobError('no-browser', `Chromium (${executablePath}) did not start: ${problem}. Check CHROME_PATH and CHROME_ARGS.`, { cause });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
