@@ -9,6 +9,7 @@ export async function profileCommand(options: Options): Promise<void> {
   const report = await runAlone(options, 'profile', {
     context: count(options, 'context', 1) ?? 128,
     chunk: count(options, 'chunk', 1) ?? 512,
+    sampled: options['sampled'] === true,
     ...defined({ bareKernels: options['bare-kernels'] === true ? true : undefined }),
   });
   print(options, { command: 'profile', model: basename(modelPath(options)), host: hostName(options), report }, showProfile);

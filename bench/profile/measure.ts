@@ -16,7 +16,7 @@ const ENCODINGS = 64;
 
 /** Times every stage of one decoded token and of one prefill chunk, on the state that a real prompt leaves. */
 export async function measureProfile(job: ProfileJob, environment: Environment, emit: Emit): Promise<ProfileReport> {
-  const { context, chunk, bareKernels } = job;
+  const { context, chunk, sampled, bareKernels } = job;
   const service = await environment.open({
     store: 'none',
     contextLength: context + MOST_TOKENS + 2,
@@ -29,7 +29,8 @@ export async function measureProfile(job: ProfileJob, environment: Environment, 
     const timer = new PassTimer(device);
     const session = await model.createSession();
     const prompt = benchPrompt(0, context, model.spec.vocabSize);
-    await session.generate({ promptIds: prompt, maxTokens: 1, stopIds: [] }, {});
+    const sampling = sampled ? { temperature: 0.8, topK: 40, topP: 0.95 } : {};
+    await session.generate({ promptIds: prompt, maxTokens: 1, stopIds: [], sampling }, {});
 
     emit('ceilings of the adapter');
     const readBytesPerUs = await readRate(device, timer, isCpuAdapter(modelInfo.adapter) ? 16 << 20 : 1 << 30);
@@ -38,7 +39,7 @@ export async function measureProfile(job: ProfileJob, environment: Environment, 
     const { plan } = session;
     const costs = (tokens: number) => stageCosts(model.spec, model.weights.gguf, tokens, context);
     emit('decode');
-    const decodeSteps = [...stepsOf(plan.decode), ...plan.lastLogits, ...plan.sample.greedy];
+    const decodeSteps = [...stepsOf(plan.decode), ...plan.lastLogits, ...(await plan.sampler(sampled ? 'sample' : 'greedy'))];
     const decodeSize = { tokens: 1, context };
     const startToken = () => session.startBatch(context - 1, prompt.slice(-1));
     const decode = await profilePass(session, timer, decodeSteps, decodeSize, startToken, costs(1));

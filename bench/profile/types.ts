@@ -5,6 +5,8 @@ export interface ProfileJob {
   /** Positions in the cache when the token is decoded; the chunk is the last one of a prompt of this length. */
   readonly context: number;
   readonly chunk: number;
+  /** The token is drawn (temperature, top-k, top-p) instead of the likeliest. */
+  readonly sampled: boolean;
   readonly bareKernels?: boolean;
 }
 

@@ -25,7 +25,7 @@ const COMMANDS = {
   },
   load: { ...MODEL, runs: { type: 'string' } },
   'moe-block': { ...MODEL, tokens: { type: 'string' } },
-  profile: { ...MODEL, context: { type: 'string' }, chunk: { type: 'string' } },
+  profile: { ...MODEL, context: { type: 'string' }, chunk: { type: 'string' }, sampled: { type: 'boolean' } },
   synth: {
     shape: { type: 'string' },
     type: { type: 'string' },
@@ -43,7 +43,7 @@ export const USAGE = `npm run bench -- [compare] [--model PATH] [--prompt-tokens
                          [--temperature T --top-k K --top-p P] [--peer auto|webgpu|cpu|none]   prefill and decode, ours and wllama's
 npm run bench -- load      [--model PATH] [--runs 3]                      from the file, then from IndexedDB, to the first token
 npm run bench -- moe-block [--model PATH] [--tokens 512]                  the MoE block against one-hot dispatch and a host loop
-npm run bench -- profile   [--model PATH] [--context 512] [--chunk 512]   where a token's and a prefill chunk's time goes
+npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled]   where a token's and a prefill chunk's time goes
 npm run bench -- synth     --shape NAME --type q4_0|q4_k|q8_0|mxfp4 --out FILE [--layers N] [--seed N]   a real shape, random weights
 npm run bench -- report    --dir FOLDER --out FOLDER                      the JSON results in a folder as one file, and as Markdown
 
