@@ -1,6 +1,7 @@
 import type { Conditions, ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
-import { formatConditions, type ExpertPool, type PlanarMatrix } from './planar.ts';
+import { formatConditions, planarLayout, type ExpertPool, type PlanarMatrix } from './planar.ts';
+import { checkMatrix } from './weights.ts';
 
 /** Pages that a kernel can bind (weights.wesl). */
 const MAX_PAGES = 4;
@@ -16,7 +17,8 @@ export interface PoolRequest {
 
 /**
  * Conditions, constants and bindings by which a kernel reads `matrices` of `pool`, each named as the kernel's constants
- * `NAME_TYPE` and `NAME_BASE` do. Throws `KernelArgumentError` where the pool has more pages than the kernel can bind.
+ * `NAME_TYPE` and `NAME_BASE` do. Throws `KernelArgumentError` where the pool has more pages than the kernel can bind, or
+ * a matrix cannot lie as it says.
  *
  * @param otherBuffers storage buffers that the kernel binds beside the pages
  */
@@ -35,9 +37,13 @@ export function poolRequest(
       `an expert pool of ${pages.length} pages; between 1 and ${limit} can be bound here (maxStorageBuffersPerShaderStage): use larger pages or fewer slots`,
     );
   }
+  if (slotWords % 4 !== 0) throw new KernelArgumentError(label, `slots of ${slotWords} words; must be a multiple of 4`);
   const constants: Record<string, number> = { SLOTS_PER_PAGE: slotsPerPage, SLOT_WORDS: slotWords };
-  for (const [name, { type, cols, baseWord }] of Object.entries(matrices)) {
-    if (cols % 32 !== 0) throw new KernelArgumentError(label, `rows of ${cols} weights; must be a multiple of 32`);
+  for (const [name, matrix] of Object.entries(matrices)) {
+    checkMatrix(label, matrix);
+    const { type, rows, cols, baseWord } = matrix;
+    const end = baseWord + planarLayout(type, rows * cols).words;
+    if (end > slotWords) throw new KernelArgumentError(label, `a matrix ends at word ${end} of a slot of ${slotWords} words`);
     constants[`${name}_TYPE`] = type;
     constants[`${name}_BASE`] = baseWord;
   }

@@ -1,7 +1,7 @@
 import { expertDown, expertGateUp } from '../../src/expert-gemv.ts';
 import type { ExpertActivation } from '../../src/expert-pool.ts';
 import { expectClose, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
-import { F32, Q4_0, Q8_0, randomPool, randomSlots } from '../reference/expert-weights.ts';
+import { F32, MXFP4, Q4_0, Q4_K, Q6_K, Q8_0, randomPool, randomSlots } from '../reference/expert-weights.ts';
 import { gatherReference, hiddenReference, product, randomIds } from '../reference/moe.ts';
 
 interface Shape {
@@ -32,8 +32,9 @@ async function checkToken(t: KernelTest, shape: Shape): Promise<void> {
   const x = t.randomNormal(d, activation === 'swiglu-clamped' ? 6 : 1);
   const weights = t.randomNormal(topK);
   const residual = t.randomNormal(d);
-  const hidden = t.output(topK * width * 4);
-  const out = t.input(residual);
+  // A row and an output more than there are, which must stay as they are.
+  const hidden = t.output((topK + 1) * width * 4);
+  const out = t.input(Float32Array.of(...residual, 7));
   const steps = [
     await expertGateUp(t.context, { label: 'gate_up', x: t.input(x), ids, slots: table, pool: gateUp.pool, hidden, topK, activation }),
     await expertDown(t.context, { label: 'down', hidden, ids, weights: t.input(weights), slots: table, pool: downs.pool, out, topK }),
@@ -41,21 +42,25 @@ async function checkToken(t: KernelTest, shape: Shape): Promise<void> {
   await t.run(steps);
 
   const rows = Array.from(chosen, (e) => (absent.includes(e) ? new Float64Array(width) : hiddenReference(gateUp.values[e] ?? [], x, activation)));
-  expectClose('hidden', await t.readFloats(hidden, topK * width), rows.flatMap((row) => [...row]));
+  const held = await t.readFloats(hidden, (topK + 1) * width);
+  expectClose('hidden', held.subarray(0, topK * width), rows.flatMap((row) => [...row]));
+  if (!held.subarray(topK * width).every(Number.isNaN)) throw new Error('rows of hidden beyond k were written');
   const y = rows.flatMap((row, j) => [...product(downs.values[chosen[j] ?? -1]?.[0] ?? new Float64Array(0), row)]);
-  expectClose('out', await t.readFloats(out, d), gatherReference(residual, y, weights, d, topK));
+  expectClose('out', await t.readFloats(out, d + 1), [...gatherReference(residual, y, weights, d, topK), 7]);
 }
 
 const shapes: Readonly<Record<string, Shape>> = {
   'F32, smallest': { experts: 1, topK: 1, d: 32, width: 32, gate: F32, up: F32, down: F32 },
   'Q8_0': { experts: 8, topK: 2, d: 160, width: 96, gate: Q8_0, up: Q8_0, down: Q8_0 },
   'mixed types': { experts: 6, topK: 3, d: 256, width: 64, gate: Q4_0, up: Q8_0, down: F32 },
-  'Q4_0, long rows': { experts: 3, topK: 2, d: 2080, width: 544, gate: Q4_0, up: Q4_0, down: Q4_0 },
+  'Q4_K and Q6_K': { experts: 5, topK: 2, d: 512, width: 256, gate: Q4_K, up: Q4_K, down: Q6_K },
+  'long rows of gate and up': { experts: 3, topK: 2, d: 4128, width: 64, gate: Q4_0, up: Q4_0, down: Q4_0 },
+  'long rows of down': { experts: 9, topK: 8, d: 96, width: 1088, gate: Q4_0, up: Q4_0, down: Q4_0 },
   'k = E, absent experts': { experts: 12, topK: 12, d: 64, width: 32, gate: Q8_0, up: Q8_0, down: Q8_0, absent: [0, 5, 11] },
   'all experts absent': { experts: 4, topK: 2, d: 64, width: 32, gate: Q8_0, up: Q8_0, down: Q8_0, absent: [0, 1, 2, 3] },
   '2 pages': { experts: 5, topK: 5, d: 64, width: 64, gate: Q8_0, up: F32, down: Q4_0, slotsPerPage: [3, 4] },
   '4 and 3 pages': { experts: 10, topK: 10, d: 64, width: 64, gate: Q4_0, up: Q8_0, down: Q8_0, absent: [3], slotsPerPage: [3, 4] },
-  'clamped SwiGLU': { experts: 4, topK: 4, d: 64, width: 96, gate: F32, up: F32, down: F32, activation: 'swiglu-clamped' },
+  'clamped SwiGLU, MXFP4': { experts: 4, topK: 4, d: 96, width: 160, gate: MXFP4, up: MXFP4, down: MXFP4, activation: 'swiglu-clamped' },
   'GEGLU': { experts: 4, topK: 2, d: 64, width: 96, gate: Q8_0, up: Q8_0, down: Q8_0, activation: 'geglu' },
   'GELU': { experts: 4, topK: 2, d: 64, width: 96, up: Q8_0, down: Q8_0, activation: 'gelu' },
 };
@@ -64,10 +69,28 @@ for (const [name, shape] of Object.entries(shapes)) {
   kernelCase(`expert-gemv ${name}`, (t) => checkToken(t, shape));
 }
 
+/** The step that `make` promises must be refused. */
+async function expectRefused(what: string, make: Promise<unknown>): Promise<void> {
+  const error = await make.catch((caught: unknown) => caught);
+  if (!(error instanceof Error && error.name === 'KernelArgumentError')) throw new Error(`${what} is not refused`);
+}
+
 kernelCase('expert-gemv refuses more pages than it can bind', async (t) => {
   const shape = { experts: 8, topK: 2, d: 32, width: 32, gate: F32, up: F32, down: F32 };
-  for (const slotsPerPage of [[2, 9], [9, 2]] as const) {
-    const error = await checkToken(t, { ...shape, slotsPerPage }).catch((caught: unknown) => caught);
-    if (!(error instanceof Error && error.name === 'KernelArgumentError')) throw new Error('not refused');
-  }
+  for (const slotsPerPage of [[2, 9], [9, 2]] as const) await expectRefused('a pool of five pages', checkToken(t, { ...shape, slotsPerPage }));
+});
+
+kernelCase('expert-gemv refuses matrices that it would misread', async (t) => {
+  const buffer = t.output(64);
+  const fine = { type: Q4_K, rows: 32, cols: 256, baseWord: 0 };
+  const slotWords = 4096;
+  const step = (matrix: Partial<typeof fine>, words = slotWords): Promise<unknown> => {
+    const pool = { pages: [buffer], slotsPerPage: 1, slotWords: words, matrices: [{ ...fine, ...matrix }] };
+    return expertDown(t.context, { label: 'down', hidden: buffer, ids: buffer, weights: buffer, slots: buffer, pool, out: t.output(64), topK: 1 });
+  };
+  await step({});
+  await expectRefused('a row that is no whole number of blocks', step({ cols: 288 }));
+  await expectRefused('a matrix off its 16 bytes', step({ baseWord: 2 }));
+  await expectRefused('a matrix that leaves its slot', step({ baseWord: slotWords - 4 }));
+  await expectRefused('a slot off its 16 bytes', step({}, slotWords + 1));
 });

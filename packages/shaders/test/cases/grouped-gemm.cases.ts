@@ -3,7 +3,7 @@ import { groupedDown, groupedGateUp } from '../../src/grouped-gemm.ts';
 import { moeGather } from '../../src/moe-gather.ts';
 import { MOE_TILE_ROWS, moePlan, moePlanBytes } from '../../src/moe-plan.ts';
 import { expectClose, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
-import { F32, Q4_0, Q8_0, randomPool, randomSlots } from '../reference/expert-weights.ts';
+import { F32, Q4_0, Q4_K, Q6_K, Q8_0, randomPool, randomSlots } from '../reference/expert-weights.ts';
 import { gatherReference, hiddenReference, product, randomIds } from '../reference/moe.ts';
 
 interface Shape {
@@ -18,8 +18,8 @@ interface Shape {
   readonly activation?: ExpertActivation;
   readonly absent?: readonly number[];
   readonly slotsPerPage?: readonly [number, number];
-  /** The only expert that is ever chosen (with k = 1). */
-  readonly only?: number;
+  /** The experts that every token chooses; random ones if not given. */
+  readonly chosen?: readonly number[];
 }
 
 /** Runs a pass's whole expert part, plan to gather, and compares each expert output and the residual stream with f64. */
@@ -33,7 +33,9 @@ async function checkPasses(t: KernelTest, shape: Shape): Promise<void> {
   const maxTokens = Math.max(...shape.tokens) + 3;
 
   for (const tokens of shape.tokens) {
-    const chosen = shape.only === undefined ? randomIds((limit) => t.randomInt(limit), tokens, topK, experts) : new Uint32Array(tokens).fill(shape.only);
+    const chosen = shape.chosen
+      ? Uint32Array.from({ length: tokens * topK }, (_, i) => shape.chosen?.[i % topK] ?? NaN)
+      : randomIds((limit) => t.randomInt(limit), tokens, topK, experts);
     // Wide enough to meet the clamps.
     const x = t.randomNormal(tokens * d, activation === 'swiglu-clamped' ? 6 : 1);
     const weights = t.randomNormal(tokens * topK);
@@ -41,8 +43,10 @@ async function checkPasses(t: KernelTest, shape: Shape): Promise<void> {
     const batch = t.input(Uint32Array.of(0, tokens, 0, 0));
     const planShape = { experts, topK, maxTokens };
     const plan = t.output(moePlanBytes(planShape)).buffer;
-    const hidden = t.output(tokens * topK * width * 4);
-    const y = t.output(tokens * topK * d * 4);
+    // A row more than there are assignments, which must stay as it is.
+    const assignments = tokens * topK;
+    const hidden = t.output((assignments + 1) * width * 4);
+    const y = t.output((assignments + 1) * d * 4);
     const out = t.input(residual);
     const steps = [
       ...(await moePlan(t.context, { label: 'plan', ids: t.input(chosen), batch, plan, ...planShape, width, hiddenSize: d })),
@@ -58,7 +62,10 @@ async function checkPasses(t: KernelTest, shape: Shape): Promise<void> {
       const row = hiddenReference(gateUp.values[e] ?? [], x.subarray(token * d, (token + 1) * d), activation);
       return [...product(downs.values[e]?.[0] ?? new Float64Array(0), row)];
     });
-    expectClose(`y of ${tokens} tokens`, await t.readFloats(y, expected.length), expected);
+    const held = await t.readFloats(y, (assignments + 1) * d);
+    expectClose(`y of ${tokens} tokens`, held.subarray(0, assignments * d), expected);
+    const beyond = [...held.subarray(assignments * d), ...(await t.readFloats(hidden, (assignments + 1) * width)).subarray(assignments * width)];
+    if (!beyond.every(Number.isNaN)) throw new Error('rows beyond the assignments were written');
     expectClose(`out of ${tokens} tokens`, await t.readFloats(out, tokens * d), gatherReference(residual, expected, weights, d, topK));
   }
 }
@@ -69,10 +76,11 @@ const shapes: Readonly<Record<string, Shape>> = {
   'dense FFN as one expert, F32': { experts: 1, topK: 1, d: 64, width: 96, gate: F32, up: F32, down: F32, tokens: [1, 7, T - 1, T, T + 1, 65] },
   'mixed types, empty experts': { experts: 64, topK: 2, d: 64, width: 32, gate: Q4_0, up: Q8_0, down: F32, tokens: [7, T + 1] },
   'Q4_0, long rows': { experts: 3, topK: 2, d: 544, width: 288, gate: Q4_0, up: Q4_0, down: Q4_0, tokens: [T - 1] },
-  'GELU, all tokens to one expert': { experts: 8, topK: 1, d: 64, width: 32, up: Q8_0, down: Q8_0, activation: 'gelu', tokens: [T, 65], only: 6 },
+  'GELU, all tokens to one expert': { experts: 8, topK: 1, d: 64, width: 32, up: Q8_0, down: Q8_0, activation: 'gelu', tokens: [T, 65], chosen: [6] },
+  'Q4_K and Q6_K, all tokens to the same experts': { experts: 5, topK: 2, d: 256, width: 256, gate: Q4_K, up: Q4_K, down: Q6_K, tokens: [1, T + 1], chosen: [4, 1] },
   'clamped SwiGLU, k = E, absent experts': { experts: 6, topK: 6, d: 64, width: 32, gate: Q8_0, up: Q8_0, down: Q8_0, activation: 'swiglu-clamped', absent: [0, 3, 5], tokens: [1, T + 1] },
   'GEGLU, 2 and 3 pages': { experts: 8, topK: 3, d: 96, width: 64, gate: Q8_0, up: F32, down: Q4_0, activation: 'geglu', slotsPerPage: [5, 4], tokens: [7, 65] },
-  '3 and 4 pages': { experts: 10, topK: 4, d: 96, width: 32, gate: Q4_0, up: Q8_0, down: Q8_0, absent: [3], slotsPerPage: [4, 3], tokens: [T - 1] },
+  '3 and 4 pages': { experts: 10, topK: 4, d: 96, width: 160, gate: Q4_0, up: Q8_0, down: Q8_0, absent: [3], slotsPerPage: [4, 3], tokens: [T - 1] },
 };
 
 for (const [name, shape] of Object.entries(shapes)) {
