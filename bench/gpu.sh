@@ -19,6 +19,13 @@ mkdir -p "$models" "$work/results"
 [ -f "$HOME_DIR/env.sh" ] || bash "$PARTS/unpack.sh" || exit 1
 # shellcheck disable=SC1091
 . "$HOME_DIR/env.sh"
+# Chromium dies at the first text where there is no font at all: any one will do.
+if [ ! -f /etc/fonts/fonts.conf ] && [ -z "${FONTCONFIG_FILE:-}" ]; then
+  mkdir -p "$HOME_DIR/fonts"
+  find / -xdev -name '*.ttf' -not -path '/proc/*' 2> /dev/null | head -n 1 | xargs -r -I{} cp {} "$HOME_DIR/fonts/"
+  echo "<fontconfig><dir>$HOME_DIR/fonts</dir><cachedir>$HOME_DIR/fonts/cache</cachedir></fontconfig>" > "$HOME_DIR/fonts.conf"
+  export FONTCONFIG_FILE=$HOME_DIR/fonts.conf
+fi
 rm -rf "$app" && python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$PARTS/app.tar.xz" "$HOME_DIR" || exit 1
 
 say() { echo "$@" | tee -a "$OUT/log.txt"; }
