@@ -2,6 +2,7 @@ import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromiumArgs } from '../../../../scripts/browser.mjs';
 import type { Job, JobEvent, Reports } from '../job/types.ts';
+import { mayHaveGpu } from './graphics.ts';
 import { JobError, type Host, type JobObserver } from './host.ts';
 import { openJobPage } from './job-page.ts';
 import { isUrl } from './locate-model.ts';
@@ -13,7 +14,7 @@ import { isUrl } from './locate-model.ts';
 export async function chromiumHost(): Promise<Host> {
   const root = join(dirname(fileURLToPath(import.meta.url)), '../page');
   // A command may read from any server, as Node may: CORS is about pages of others, and this one is our own.
-  const args = [...chromiumArgs({ GATEFOLD_GPU: 'real', ...process.env }), '--disable-web-security'];
+  const args = [...chromiumArgs({ ...process.env, GATEFOLD_GPU: mayHaveGpu() ? 'real' : 'software' }), '--disable-web-security'];
   const { run, server, close } = await openJobPage({ root, args, ownSignals: true });
   return {
     close,

@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { create, globals } from 'webgpu';
 import { loadInNode } from '@gatefold/runtime/node';
-import { swiftShaderIcd } from '../../../../scripts/browser.mjs';
+import { SLOW_ON_SWIFTSHADER, swiftShaderIcd } from '../../../../scripts/browser.mjs';
 import { failureOf } from '../job/failure.ts';
 import { runJob } from '../job/run.ts';
 import type { Job, Reports } from '../job/types.ts';
+import { mayHaveGpu } from './graphics.ts';
 import { JobError, type Host, type JobObserver } from './host.ts';
 
 export interface Dawn {
@@ -22,10 +22,14 @@ const instances: GPU[] = [];
  * (`--enable-dawn-features=…`), so that Node and Chromium compute alike. Keeps the process alive until released.
  */
 export function openDawn(): Dawn {
+  const { env } = process;
   Object.assign(globalThis, globals);
   // Mesa's Vulkan layers warn on every start where it is unset.
-  process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
-  const gpu = create((process.env['CHROME_ARGS'] ?? '').split(/\s+/).flatMap((arg) => /^--((?:en|dis)able-dawn-features=.+)/.exec(arg)?.[1] ?? []));
+  env['XDG_RUNTIME_DIR'] ??= tmpdir();
+  const toggles = (env['CHROME_ARGS'] ?? '').split(/\s+/).flatMap((arg) => /^--((?:en|dis)able-dawn-features=.+)/.exec(arg)?.[1] ?? []);
+  const icd = env['VK_ICD_FILENAMES'];
+  if (icd !== undefined && icd === swiftShaderIcd()) toggles.push(`disable-dawn-features=${SLOW_ON_SWIFTSHADER}`);
+  const gpu = create(toggles);
   instances.push(gpu);
   // Dawn's callbacks do not keep the process alive by themselves.
   const alive = setInterval(() => {}, 1000);
@@ -34,7 +38,7 @@ export function openDawn(): Dawn {
 
 /** Dawn on the GPU; where there is none, or by `GATEFOLD_GPU=software`, on the SwiftShader that comes with Chromium. */
 async function openAnyDawn(): Promise<Dawn> {
-  if (process.env['GATEFOLD_GPU'] !== 'software' && mayHaveGpu()) {
+  if (mayHaveGpu()) {
     const dawn = openDawn();
     if (await dawn.gpu.requestAdapter()) return dawn;
     dawn.release();
@@ -42,13 +46,6 @@ async function openAnyDawn(): Promise<Dawn> {
   const icd = swiftShaderIcd();
   if (icd) process.env['VK_ICD_FILENAMES'] = icd;
   return openDawn();
-}
-
-/** Without a graphics device Vulkan's loader would only complain; elsewhere than on Linux no file tells. */
-function mayHaveGpu(): boolean {
-  const { env, platform } = process;
-  if (platform !== 'linux' || env['VK_ICD_FILENAMES'] !== undefined || env['VK_DRIVER_FILES'] !== undefined) return true;
-  return ['/dev/dri', '/dev/nvidiactl', '/dev/dxg'].some((path) => existsSync(path));
 }
 
 /** Runs jobs in this process over Dawn, without a browser. */
