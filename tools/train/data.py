@@ -20,10 +20,11 @@ HERE = Path(__file__).parent
 # Pre-tokenizer "qwen2" of GGUF files (llama.cpp, LLAMA_VOCAB_PRE_TYPE_QWEN2).
 PRE_TOKENIZER = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
-# How often a pass over the data shows each source. The last stage teaches to tell stories when asked.
+# How often a pass over the data shows each source. The last stages teach to tell stories when asked.
 STAGES = {
     'main': {'tinystories': 6, 'fables': 4, 'storybooks': 3, 'stories': 1.5, 'story_qa': 0.5, 'self_dialogue': 0.5, 'tm4': 0.5, 'chatterbot': 2, 'greetings': 20, 'classics': 0.4},
     'last': {'tinystories': 0.5, 'asked_tinystories': 0.5, 'fables': 1, 'storybooks': 0.5, 'chatterbot': 0.5, 'self_dialogue': 0.02, 'greetings': 20},
+    'asked': {'asked_tinystories': 0.5, 'asked_again': 0.5, 'tinystories': 0.3, 'fables': 1, 'storybooks': 0.5, 'stories': 0.2, 'chatterbot': 0.5, 'self_dialogue': 0.02, 'greetings': 15},
 }
 
 
@@ -105,6 +106,7 @@ def read_sources(folder: Path, seed: int) -> tuple[dict[str, list[str]], list[st
     sources['greetings'] = [dialogue(turns(block)) for block in blocks(HERE / 'greetings.txt')]
     sources['tinystories'] = tiny
     sources['asked_tinystories'] = requests(tiny, seed)
+    sources['asked_again'] = requests(tiny, seed + 1) + requests(tiny, seed + 2)
     return sources, held_out
 
 

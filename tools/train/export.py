@@ -12,9 +12,9 @@ import gguf
 import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
+from safetensors.torch import load_file
 
 from model import Config, Decoder
-from train import load_model
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -23,6 +23,14 @@ CHAT_TEMPLATE = (
     "{% else %}{{ message['content'] + '\\n' }}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
+
+
+def load_run(folder: Path) -> Decoder:
+    """A finished model of train.py."""
+    stored = json.loads((folder / 'result.json').read_text())['config']
+    model = Decoder(Config(**stored | {'experts': tuple(stored['experts'])}))
+    model.load_state_dict(load_file(folder / 'model.safetensors'))
+    return model.eval()
 
 
 def tensor_type(name: str) -> Type:
@@ -134,7 +142,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = json.loads((arguments.data / 'tokenizer.json').read_text())
-    write_model(arguments.out, load_model(arguments.run), tokenizer, arguments.name, arguments.description)
+    write_model(arguments.out, load_run(arguments.run), tokenizer, arguments.name, arguments.description)
     print(f'{arguments.out}: {arguments.out.stat().st_size} bytes')
 
 

@@ -1,10 +1,11 @@
 """Trains one of the four models, from a seed and resumable: run the same command again after a stop.
 
-    python train.py moe --data .train --out runs/moe
-    python train.py mos --data .train --out runs/mos --teacher runs/prmoe
+    python train.py moe --out runs/moe
+    python train.py mos --out runs/mos --teacher runs/prmoe
+    python train.py moe --out runs/moe-asked --start models/moe.gguf --stages asked --steps 600 --learning-rate 1.5e-3 --dropout 0.2
 
-The last tenth of the steps is on the stage "last" of data.py. A student learns from its teacher's distribution beside the data
-until `--distill-until` of the steps (staged knowledge distillation, DeepSpeed-MoE, section 4.2.1).
+With the stages "main last" (see data.py) the last tenth of the steps is on "last". A student learns from its teacher's distribution
+beside the data until `--distill-until` of the steps (staged knowledge distillation, DeepSpeed-MoE, section 4.2.1).
 """
 import argparse
 import json
@@ -12,13 +13,15 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from data import Corpus
+from data import STAGES, Corpus
 from evaluate import held_out_loss
-from model import CONFIGS, Config, Decoder, parameter_counts
+from export import load_run, read_model
+from model import CONFIGS, Decoder, parameter_counts
 
 LAST_STAGE = 0.1
 DECAY = 0.3
@@ -39,12 +42,12 @@ def make_optimizer(model: Decoder, weight_decay: float) -> torch.optim.Optimizer
     return torch.optim.AdamW(groups, betas=(0.9, 0.95), fused=next(model.parameters()).is_cuda)
 
 
-def load_model(folder: Path, device: str = 'cpu') -> Decoder:
-    """A finished model of `train`."""
-    stored = json.loads((folder / 'result.json').read_text())['config']
-    model = Decoder(Config(**stored | {'experts': tuple(stored['experts'])}))
-    model.load_state_dict(load_file(folder / 'model.safetensors'))
-    return model.to(device).eval()
+def token_stream(corpus: Corpus, stages: list[str], steps: int, tokens_per_step: int, seed: int) -> torch.Tensor:
+    """All tokens of a run and one more, since each is also a target."""
+    last = steps - round(steps * (1 - LAST_STAGE)) if len(stages) > 1 else steps
+    lengths = [(steps - last) * tokens_per_step, last * tokens_per_step + 1][-len(stages):]
+    parts = [corpus.stream(stage, length, seed) for stage, length in zip(stages, lengths)]
+    return torch.from_numpy(np.concatenate(parts).astype('int32'))
 
 
 def train(name: str, arguments: argparse.Namespace) -> None:
@@ -52,16 +55,16 @@ def train(name: str, arguments: argparse.Namespace) -> None:
     config, out, steps = CONFIGS[name], arguments.out, arguments.steps
     out.mkdir(parents=True, exist_ok=True)
     corpus = Corpus(arguments.data)
-    last = round(steps * (1 - LAST_STAGE))
     tokens_per_step = arguments.batch * config.context
-    main_tokens, last_tokens = last * tokens_per_step, (steps - last) * tokens_per_step
-    stream = torch.cat([torch.from_numpy(corpus.stream(stage, length, arguments.seed).astype('int32')) for stage, length in (('main', main_tokens), ('last', last_tokens + 1))]).to(device)
-
-    model = Decoder(config)
-    model.initialise(arguments.seed)
+    stream = token_stream(corpus, arguments.stages, steps, tokens_per_step, arguments.seed).to(device)
+    if arguments.start:
+        model = read_model(arguments.start).train()
+    else:
+        model = Decoder(config)
+        model.initialise(arguments.seed)
     model.to(device)
     optimizer = make_optimizer(model, arguments.weight_decay)
-    teacher = load_model(arguments.teacher, device) if arguments.teacher else None
+    teacher = load_run(arguments.teacher).to(device) if arguments.teacher else None
     checkpoint, first = out / 'checkpoint.pt', 0
     if checkpoint.exists():
         stored = torch.load(checkpoint, map_location=device)
@@ -118,10 +121,12 @@ def main() -> None:
     parser.add_argument('model', choices=CONFIGS)
     parser.add_argument('--data', type=Path, default=Path('.train'), help='folder that data.py wrote')
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--steps', type=int, default=2000)
+    parser.add_argument('--start', type=Path, help='GGUF file of this model to go on from')
+    parser.add_argument('--stages', nargs='+', choices=STAGES, default=['main', 'last'], help='one stage, or two of which the second has the last tenth')
+    parser.add_argument('--steps', type=int, default=2400)
     parser.add_argument('--batch', type=int, default=32, help='sequences a step')
     parser.add_argument('--learning-rate', type=float, default=3e-3)
-    parser.add_argument('--weight-decay', type=float, default=0.1)
+    parser.add_argument('--weight-decay', type=float, default=0.5)
     parser.add_argument('--dropout', type=float, default=0.1)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--teacher', type=Path, help='folder of a finished model to distil from')
