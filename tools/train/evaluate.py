@@ -1,11 +1,17 @@
-"""Held-out loss of a model: mean over all tokens of the held-out stories, each story alone, in natural units."""
+"""Held-out loss of models: mean over all tokens of the held-out stories, each story alone, in nats.
+
+    python evaluate.py models/*.gguf runs/moe      prints the table
+"""
+import argparse
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from data import Corpus
-from model import Decoder
+from export import load
+from model import Decoder, parameter_counts
 
 
 @torch.no_grad()
@@ -35,5 +41,20 @@ def text_loss(model: Decoder, documents: list[list[int]]) -> tuple[float, int]:
     return total / count, count
 
 
-def perplexity(loss: float) -> float:
-    return math.exp(loss)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('models', nargs='+', type=Path, help='GGUF files, or folders of train.py')
+    parser.add_argument('--data', type=Path, default=Path('.train'))
+    arguments = parser.parse_args()
+    corpus = Corpus(arguments.data)
+    print(f'{"model":28} {"parameters":>10} {"active":>10} {"bytes":>10} {"loss":>7} {"perplexity":>10}')
+    for path in arguments.models:
+        model = load(path)
+        total, active = parameter_counts(model.config)
+        size = path.stat().st_size if path.is_file() else 0
+        loss = held_out_loss(model, corpus)
+        print(f'{path.name:28} {total:10} {active:10} {size:10} {loss:7.4f} {math.exp(loss):10.3f}', flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,6 +1,7 @@
 """A trained model as a GGUF file, and back.
 
-    python export.py runs/moe --data .train --name "Gatefold storyteller" --out models/storyteller.gguf
+    python export.py runs/moe --name "Gatefold storyteller" --out models/storyteller.gguf
+    python export.py runs/moe-asked --average models/moe.gguf --name "Gatefold storyteller" --out models/storyteller.gguf
 
 Experts and MLPs are Q5_0, attention and embedding Q8_0, routers, mixing coefficients, norms and biases F32.
 """
@@ -31,6 +32,13 @@ def load_run(folder: Path) -> Decoder:
     model = Decoder(Config(**stored | {'experts': tuple(stored['experts'])}))
     model.load_state_dict(load_file(folder / 'model.safetensors'))
     return model.eval()
+
+
+def average(later: Decoder, earlier: Decoder, share: float) -> Decoder:
+    """Weights of two stages of one run, `share` of the later ones (Wortsman et al., arXiv 2109.01903): what the later stage taught at less loss elsewhere."""
+    old = earlier.state_dict()
+    later.load_state_dict({name: share * new + (1 - share) * old[name] for name, new in later.state_dict().items()})
+    return later
 
 
 def tensor_type(name: str) -> Type:
@@ -132,9 +140,16 @@ def read_model(path: Path) -> Decoder:
     return model.eval()
 
 
+def load(path: Path) -> Decoder:
+    """From a folder of train.py, or from a GGUF file of `write_model`."""
+    return load_run(path) if path.is_dir() else read_model(path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('run', type=Path, help='folder of a finished model')
+    parser.add_argument('run', type=Path, help='folder of a finished model, or a GGUF file')
+    parser.add_argument('--average', type=Path, help='the same of an earlier stage, to average with')
+    parser.add_argument('--share', type=float, default=0.6, help='of the later weights in the average')
     parser.add_argument('--data', type=Path, default=Path('.train'))
     parser.add_argument('--name', required=True, help='general.name')
     parser.add_argument('--description', default='Writes little stories. Trained from scratch; see MODEL_CARD.md.')
@@ -142,7 +157,10 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = json.loads((arguments.data / 'tokenizer.json').read_text())
-    write_model(arguments.out, load_run(arguments.run), tokenizer, arguments.name, arguments.description)
+    model = load(arguments.run)
+    if arguments.average:
+        model = average(model, load(arguments.average), arguments.share)
+    write_model(arguments.out, model, tokenizer, arguments.name, arguments.description)
     print(f'{arguments.out}: {arguments.out.stat().st_size} bytes')
 
 
