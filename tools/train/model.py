@@ -95,10 +95,10 @@ class Block(nn.Module):
             f = config.expert_width
             self.ffn_gate_inp = linear(d, self.experts)
             self.ffn_gate_exps, self.ffn_up_exps, self.ffn_down_exps = Stack(self.experts, f, d), Stack(self.experts, f, d), Stack(self.experts, d, f)
-        if config.mlp_width:
+        if config.residual or not self.experts:
             f = config.mlp_width
             self.ffn_gate, self.ffn_up, self.ffn_down = linear(d, f), linear(d, f), linear(f, d)
-        if config.residual:
+        if config.residual and self.experts:
             self.ffn_coefficient = nn.Linear(d, 2)
 
     def attention(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
