@@ -7,6 +7,7 @@ import { Uploader } from '../residency/uploader.ts';
 import { uploadJobs } from '../residency/upload-jobs.ts';
 import { ModelWeights } from '../residency/weights.ts';
 import type { Shard } from '../shards/shard.ts';
+import { checkContext } from './check-context.ts';
 import { checkSpec } from './check-spec.ts';
 import { DeviceLostError, DisposedError, OutOfGpuMemoryError } from './errors.ts';
 import { evaluate } from './evaluate.ts';
@@ -35,7 +36,7 @@ export class LoadedModel {
     readonly shaders: ShaderContext,
     readonly options: LoadOptions,
   ) {
-    this.contextLength = Math.min(options.contextLength ?? DEFAULT_CONTEXT, spec.contextLength);
+    this.contextLength = contextLengthOf(spec, options);
     this.#uploader = new Uploader(memory.device, shaders);
     void memory.device.lost.then(({ reason, message }) => {
       if (!this.#disposed) this.#lost = new DeviceLostError(message || reason);
@@ -45,6 +46,7 @@ export class LoadedModel {
   /** Makes room for all weights; `upload` then fills it. Throws `LimitError`, `OutOfGpuMemoryError`, `UnsupportedSpecError`. */
   static async allocate(device: GPUDevice, spec: ModelSpec, gguf: GgufModel, options: LoadOptions): Promise<LoadedModel> {
     checkSpec(spec);
+    checkContext(spec, contextLengthOf(spec, options), device.limits, options.maxBindingBytes);
     const memory = new GpuMemory(device);
     device.pushErrorScope('out-of-memory');
     let weights: ModelWeights;
@@ -137,4 +139,8 @@ export class LoadedModel {
     if (this.#disposed) throw new DisposedError('model');
     if (this.#lost) throw this.#lost;
   }
+}
+
+function contextLengthOf(spec: ModelSpec, { contextLength = DEFAULT_CONTEXT }: LoadOptions): number {
+  return Math.min(contextLength, spec.contextLength);
 }

@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DeviceLostError, DisposedError, PromptError, PromptTooLongError, SamplingError } from '../../src/engine/errors.ts';
+import { LimitError } from '../../src/residency/errors.ts';
+import type { LoadOptions } from '../../src/api/types.ts';
 import { openFixture, type OpenFixture } from './open-fixture.ts';
 
 const FOLDER = join(import.meta.dirname, '../fixtures/olmoe-q4_0');
@@ -181,6 +183,17 @@ describe('models', () => {
     expect(live.size).toBe(0);
     expect(model.memoryUse()).toMatchObject({ gpuBuffers: 0, gpuBytes: 0 });
     device.destroy();
+  });
+
+  it('name the limit that is too small for an expert, and for the context', async () => {
+    const refused = (options: LoadOptions) => openFixture(FOLDER, options).catch((error: unknown) => error);
+    const expert = await refused({ contextLength: 1, maxBindingBytes: 20_000 });
+    expect(expert).toBeInstanceOf(LimitError);
+    expect(expert).toMatchObject({ limit: 'maxStorageBufferBindingSize', available: 20_000 });
+    const context = await refused({ contextLength: 200, maxBindingBytes: 160_000 });
+    expect(context).toBeInstanceOf(LimitError);
+    // Four heads of 64 in f32: 1,024 bytes a position.
+    expect(context).toMatchObject({ needed: 204_800, available: 160_000, message: expect.stringContaining('contextLength: at most 156') });
   });
 
   it('tell that their device is lost', async () => {

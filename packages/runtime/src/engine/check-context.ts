@@ -1,0 +1,16 @@
+import type { ModelSpec } from '../model/spec.ts';
+import { LimitError } from '../residency/errors.ts';
+
+/**
+ * Throws `LimitError` where a layer's keys or values of `contextLength` positions exceed what a kernel can bind: known
+ * before anything is fetched.
+ * @param maxBindingBytes upper bound for a binding, below the device's own limit
+ */
+export function checkContext(spec: ModelSpec, contextLength: number, limits: GPUSupportedLimits, maxBindingBytes = Infinity): void {
+  const available = Math.min(maxBindingBytes, limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const bytesAPosition = Math.max(...spec.layers.map(({ attention: { kvHeads, headDim, valueDim } }) => kvHeads * Math.max(headDim, valueDim) * 4));
+  const needed = contextLength * bytesAPosition;
+  if (needed <= available) return;
+  const most = Math.floor(available / bytesAPosition);
+  throw new LimitError('maxStorageBufferBindingSize', needed, available, `A KV cache of ${contextLength} positions (contextLength: at most ${most} here)`);
+}
