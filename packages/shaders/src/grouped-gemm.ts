@@ -26,7 +26,7 @@ export interface GroupedGateUpArgs extends GroupedGemmArgs {
 export interface GroupedDownArgs extends GroupedGemmArgs {
   /** [tokens · topK, width] f32 in the plan's row order */
   readonly hidden: GPUBufferBinding;
-  /** [tokens · topK, d] f32 by assignment t·k + j, written; 0 for absent experts */
+  /** [tokens · topK, d] f32 by assignment t·k + j, written; rows of absent experts are left as they are */
   readonly out: GPUBufferBinding;
 }
 
