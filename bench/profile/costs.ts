@@ -39,6 +39,11 @@ export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, con
       const rows = (ffn.topK * tokens) / ffn.experts;
       add('expert_gate_up', ...matrices(block(['ffn_gate_exps', 'ffn_up_exps']), rows, touched));
       add('expert_down', ...matrices(block(['ffn_down_exps']), rows, touched));
+      if (ffn.shared.kind === 'residual') {
+        add('residual_mix', ...matrices(block(['ffn_coefficient'])));
+        add('mlp_gate_up', ...matrices(block(['ffn_gate', 'ffn_up'])));
+        add('mlp_down', ...matrices(block(['ffn_down'])));
+      }
     } else {
       add('expert_gate_up', ...matrices(block(['ffn_gate', 'ffn_up'])));
       add('expert_down', ...matrices(block(['ffn_down'])));

@@ -13,6 +13,7 @@ export * from './moe-gather.ts';
 export * from './moe-plan.ts';
 export * from './planar.ts';
 export * from './repack.ts';
+export * from './residual-mix.ts';
 export * from './rmsnorm.ts';
 export * from './rope-table.ts';
 export * from './rope.ts';

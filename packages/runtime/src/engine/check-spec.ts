@@ -20,7 +20,7 @@ function checkLayer({ attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm, re
   if (ffn.bias) refuse('FFN biases');
   if (ffn.kind === 'dense') return;
   const { router, shared } = ffn;
-  if (shared.kind !== 'none') refuse('shared or residual experts');
+  if (shared.kind === 'shared') refuse('shared experts');
   if (router.logitBias || router.selectionBias || router.perExpertScale) refuse('router biases');
   if (router.weightOn !== 'output') refuse('expert weights on the input');
 }

@@ -7,11 +7,13 @@ import {
   groupedGateUp,
   moeGather,
   moePlan,
+  residualMix,
   rmsNorm,
   routerTopK,
   type Step,
 } from '@gatefold/shaders';
-import type { LayerSpec, MoeSpec } from '../model/spec.ts';
+import type { Activation, LayerSpec, MoeSpec } from '../model/spec.ts';
+import type { PlacedExperts } from '../residency/placement.ts';
 import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { Tap } from './plan.ts';
@@ -22,11 +24,12 @@ export interface FfnSteps {
   readonly taps: readonly Tap[];
 }
 
+type Mode = 'decode' | 'prefill';
+
 /** Norm, router and experts of one layer. A dense FFN runs as one expert that every token uses with weight 1. */
-export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, mode: 'decode' | 'prefill'): Promise<FfnSteps> {
+export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, mode: Mode): Promise<FfnSteps> {
   const { shaders, scratch, spec } = plan;
   const { index, ffn, ffnNorm } = layer;
-  const route = routeBuffers(plan, session, layer, mode);
   const norm = { weight: plan.weights.vector(`blk.${index}.ffn_norm.weight`), eps: ffnNorm.eps };
   const x = { buffer: scratch.x };
   const normed = { buffer: scratch.normed };
@@ -34,9 +37,12 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
   const plainNorm = () => rmsNorm(shaders, { label: label('ffn_norm'), x, ...norm, out: normed, width: spec.hiddenSize });
 
   if (ffn.kind === 'dense') {
-    const steps = await Promise.all([plainNorm(), ...expertSteps(plan, session, layer, mode, route)]);
+    const route = { ids: { buffer: plan.denseIds }, weights: { buffer: plan.denseWeights } };
+    const whole = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), experts: 1, topK: 1, route };
+    const steps = await Promise.all([plainNorm(), ...expertSteps(plan, session, whole, mode)]);
     return { steps: steps.flat(), taps: [] };
   }
+  const route = routeBuffers(plan, session, index, mode);
   const router = plan.weights.stacked(`blk.${index}.ffn_gate_inp.weight`);
   const logits = { buffer: scratch.routerLogits };
   const batch = { buffer: session.batch };
@@ -56,8 +62,10 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
     topK: ffn.topK,
     router: ffn.router,
   });
-  const steps = await Promise.all([...score, choose, ...expertSteps(plan, session, layer, mode, route)]);
-  return { steps: steps.flat(), taps: routerTaps(plan, ffn, index, route) };
+  const beside = besideSteps(plan, session, index, ffn, route, mode);
+  const routed = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), route: { ...route, weights: beside.routedWeights } };
+  const steps = await Promise.all([...score, choose, ...beside.before, ...expertSteps(plan, session, routed, mode), ...beside.after]);
+  return { steps: steps.flat(), taps: [...routerTaps(plan, ffn, index, route), ...beside.taps] };
 }
 
 interface Route {
@@ -66,56 +74,99 @@ interface Route {
 }
 
 /** Each MoE layer's choice has a place of its own: in decode within the result that the host reads. */
-function routeBuffers({ scratch, denseIds, denseWeights, spec }: PlanContext, session: SessionBuffers, layer: LayerSpec, mode: 'decode' | 'prefill'): Route {
-  if (layer.ffn.kind === 'dense') return { ids: { buffer: denseIds }, weights: { buffer: denseWeights } };
+function routeBuffers({ scratch, spec }: PlanContext, session: SessionBuffers, layer: number, mode: Mode): Route {
   const weights = { buffer: scratch.expertWeights };
-  const place = moeLayers(spec).findIndex(({ index }) => index === layer.index);
+  const place = moeLayers(spec).findIndex(({ index }) => index === layer);
   const stride = scratch.expertIdsStride;
   if (mode === 'prefill') return { ids: { buffer: scratch.expertIds, offset: place * stride, size: stride }, weights };
   return { ids: { buffer: session.result, offset: RESULT_BYTES + place * ROUTE_BYTES, size: ROUTE_BYTES }, weights };
 }
 
+type Steps = readonly Promise<Step | readonly Step[]>[];
+
+/** What a layer computes beside its routed experts. */
+interface BesideSteps {
+  /** After the router's choice. */
+  readonly before: Steps;
+  /** After the routed experts. */
+  readonly after: Steps;
+  /** Weights of the routed experts' outputs. */
+  readonly routedWeights: GPUBufferBinding;
+  readonly taps: readonly Tap[];
+}
+
+/** Residual MoE: a dense MLP, which runs as a pool of one expert; a learned softmax mixes it with the routed experts. */
+function besideSteps(plan: PlanContext, session: SessionBuffers, layer: number, { shared, topK, activation }: MoeSpec, { weights }: Route, mode: Mode): BesideSteps {
+  if (shared.kind === 'none') return { before: [], after: [], routedWeights: weights, taps: [] };
+  const { scratch, shaders } = plan;
+  const coefficients = { buffer: scratch.coefficients };
+  const expertWeights = { buffer: scratch.mixedWeights };
+  const mlpWeights = { buffer: scratch.mlpWeights };
+  const mix = residualMix(shaders, {
+    label: `layer.${layer}.residual_mix`,
+    x: { buffer: scratch.normed },
+    weights: plan.weights.stacked(`blk.${layer}.ffn_coefficient.weight`),
+    bias: plan.weights.vector(`blk.${layer}.ffn_coefficient.bias`),
+    routeWeights: weights,
+    topK,
+    coefficients,
+    expertWeights,
+    mlpWeights,
+  });
+  const mlp: ExpertGroup = {
+    label: `layer.${layer}.mlp`,
+    placed: plan.weights.shared(layer),
+    experts: 1,
+    topK: 1,
+    width: shared.width,
+    activation,
+    route: { ids: { buffer: plan.denseIds }, weights: mlpWeights },
+  };
+  return {
+    before: [mix],
+    after: expertSteps(plan, session, mlp, mode),
+    routedWeights: expertWeights,
+    taps: [{ name: `moe.${layer}.coefficient`, dtype: 'F32', buffer: scratch.coefficients, offset: 0, width: 2 }],
+  };
+}
+
+/** Experts that a token chooses `topK` of: a layer's routed ones, or a dense MLP as the only one. */
+interface ExpertGroup {
+  /** Prefix of its steps' labels. */
+  readonly label: string;
+  readonly placed: PlacedExperts;
+  readonly experts: number;
+  readonly topK: number;
+  readonly width: number;
+  readonly activation: Activation;
+  readonly route: Route;
+}
+
 /** The experts themselves: residual stream += weighted sum of the chosen experts' outputs. */
-function expertSteps(
-  plan: PlanContext,
-  session: SessionBuffers,
-  { index, ffn }: LayerSpec,
-  mode: 'decode' | 'prefill',
-  { ids, weights }: Route,
-): Promise<Step | readonly Step[]>[] {
+function expertSteps(plan: PlanContext, session: SessionBuffers, group: ExpertGroup, mode: Mode): Steps {
   const { shaders, scratch, spec } = plan;
-  const { gateUp, down, slots } = plan.weights.experts(index);
-  const topK = ffn.kind === 'moe' ? ffn.topK : 1;
-  const experts = ffn.kind === 'moe' ? ffn.experts : 1;
+  const { placed, experts, topK, width, activation, route } = group;
+  const { gateUp, down, slots } = placed;
+  const { ids, weights } = route;
   const x = { buffer: scratch.normed };
   const hidden = { buffer: scratch.hidden };
   const out = { buffer: scratch.x };
   const table = { buffer: slots };
-  const label = (stage: string) => `layer.${index}.${stage}`;
+  const label = (stage: string) => `${group.label}_${stage}`;
   if (mode === 'decode') {
     return [
-      expertGateUp(shaders, { label: label('expert_gate_up'), x, ids, slots: table, pool: gateUp, hidden, topK, activation: ffn.activation }),
-      expertDown(shaders, { label: label('expert_down'), hidden, ids, weights, slots: table, pool: down, out, topK }),
+      expertGateUp(shaders, { label: label('gate_up'), x, ids, slots: table, pool: gateUp, hidden, topK, activation }),
+      expertDown(shaders, { label: label('down'), hidden, ids, weights, slots: table, pool: down, out, topK }),
     ];
   }
   const maxTokens = plan.chunk;
   const tables = plan.moePlanBuffer({ experts, topK, maxTokens });
   const expertOut = { buffer: scratch.expertOut };
   return [
-    moePlan(shaders, {
-      label: label('moe_plan'),
-      ids,
-      experts,
-      topK,
-      maxTokens,
-      width: ffn.width,
-      hiddenSize: spec.hiddenSize,
-      batch: { buffer: session.batch },
-      plan: tables,
-    }),
-    groupedGateUp(shaders, { label: label('expert_gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation: ffn.activation }),
-    groupedDown(shaders, { label: label('expert_down'), hidden, plan: tables, slots: table, pool: down, out: expertOut }),
-    moeGather(shaders, { label: label('moe_gather'), y: expertOut, weights, out, width: spec.hiddenSize, topK }),
+    moePlan(shaders, { label: label('plan'), ids, experts, topK, maxTokens, width, hiddenSize: spec.hiddenSize, batch: { buffer: session.batch }, plan: tables }),
+    groupedGateUp(shaders, { label: label('gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation }),
+    groupedDown(shaders, { label: label('down'), hidden, plan: tables, slots: table, pool: down, out: expertOut }),
+    moeGather(shaders, { label: label('gather'), y: expertOut, weights, out, width: spec.hiddenSize, topK }),
   ];
 }
 

@@ -22,7 +22,8 @@ export function widestLayer(spec: ModelSpec): Widths {
     widths.qkv = Math.max(widths.qkv, (heads + kvHeads) * headDim + kvHeads * valueDim);
     widths.query = Math.max(widths.query, heads * headDim);
     widths.value = Math.max(widths.value, heads * valueDim);
-    widths.hidden = Math.max(widths.hidden, topK * ffn.width);
+    const shared = ffn.kind === 'moe' && ffn.shared.kind !== 'none' ? ffn.shared.width : 0;
+    widths.hidden = Math.max(widths.hidden, topK * ffn.width, shared);
     widths.experts = Math.max(widths.experts, ffn.kind === 'moe' ? ffn.experts : 1);
     widths.topK = Math.max(widths.topK, topK);
   }
@@ -44,6 +45,10 @@ export class Scratch {
   readonly expertIds: GPUBuffer;
   readonly expertIdsStride: number;
   readonly expertWeights: GPUBuffer;
+  /** Residual MoE: shares of experts and MLP, and the weights that come of them. */
+  readonly coefficients: GPUBuffer;
+  readonly mixedWeights: GPUBuffer;
+  readonly mlpWeights: GPUBuffer;
   readonly hidden: GPUBuffer;
   readonly expertOut: GPUBuffer;
   readonly logits: GPUBuffer;
@@ -62,6 +67,9 @@ export class Scratch {
     const moeLayers = spec.layers.filter(({ ffn }) => ffn.kind === 'moe').length;
     this.expertIds = memory.storage('scratch.expert_ids', moeLayers * this.expertIdsStride);
     this.expertWeights = rows('expert_weights', widths.topK);
+    this.coefficients = rows('coefficients', 2);
+    this.mixedWeights = rows('mixed_weights', widths.topK);
+    this.mlpWeights = rows('mlp_weights', 1);
     this.hidden = rows('hidden', widths.hidden);
     this.expertOut = rows('expert_out', widths.topK * spec.hiddenSize);
     this.logits = memory.storage('scratch.logits', logitRows * spec.vocabSize * 4);

@@ -15,6 +15,17 @@ export interface Destination {
   readonly firstRow: number;
 }
 
+interface TypedShape {
+  /** ggml type number. */
+  readonly type: number;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+function typedShape(info: TensorInfo): TypedShape {
+  return { type: info.type, ...matrixShape(info) };
+}
+
 /** Stacked tensors of `blk.N`, in the order in which their outputs are concatenated. */
 const QKV = ['attn_q', 'attn_k', 'attn_v'] as const;
 const GATE_UP = ['ffn_gate', 'ffn_up'] as const;
@@ -29,6 +40,7 @@ export class ModelWeights {
   readonly #stacks = new Map<string, StackedWeights>();
   readonly #vectors = new Map<string, GPUBufferBinding>();
   readonly #experts = new Map<number, PlacedExperts>();
+  readonly #shared = new Map<number, PlacedExperts>();
   readonly #maxBinding: number;
   /** GPU bytes that the weights take. */
   readonly bytes: number;
@@ -80,15 +92,24 @@ export class ModelWeights {
     return found;
   }
 
+  /** What runs beside a layer's routed experts: pools of one expert. */
+  shared(layer: number): PlacedExperts {
+    const found = this.#shared.get(layer);
+    if (!found) throw new UnsupportedSpecError(this.spec.arch, `an MLP beside the experts of layer ${layer}, which the file does not have`);
+    return found;
+  }
+
   /** Where a tensor's rows go; `expert` picks a slice of stacked expert tensors. */
   destinations(tensor: string, expert?: number): readonly Destination[] {
     const trunk = this.#trunk.get(tensor);
     if (trunk) return trunk;
-    const match = /^blk\.(\d+)\.(ffn_\w+?)(?:_exps)?(?:\.(\d+))?\.weight$/.exec(tensor);
+    const match = /^blk\.(\d+)\.(ffn_\w+?)(_exps)?(?:\.(\d+))?\.weight$/.exec(tensor);
     const layer = Number(match?.[1]);
-    const index = expert ?? Number(match?.[3] ?? 0);
+    const number = match?.[4];
+    const index = expert ?? Number(number ?? 0);
     const name = match?.[2] ?? '';
-    const { gateUp, down } = this.experts(layer);
+    const routed = match?.[3] !== undefined || number !== undefined;
+    const { gateUp, down } = (routed ? undefined : this.#shared.get(layer)) ?? this.experts(layer);
     const [pool, position] = name === 'ffn_down' ? [down, 0] : [gateUp, GATE_UP.findIndex((known) => known === name)];
     const matrix = pool.matrices[position];
     const page = pool.pages[Math.floor(index / pool.slotsPerPage)];
@@ -107,16 +128,23 @@ export class ModelWeights {
     const biases = QKV.map((name) => this.gguf.tensors.get(`${block}${name}.bias`));
     if (biases.every((bias) => bias !== undefined)) this.#placeVectors(`${block}attn_qkv.bias`, biases);
     const experts = ffn.kind === 'moe' ? ffn.experts : 1;
-    const weights = (names: readonly string[]) => names.map((name) => this.#expertMatrix(block, name, experts));
-    const gateUp = this.#placePool(`${block}ffn_gate_up`, weights(GATE_UP), experts);
-    const down = this.#placePool(`${block}ffn_down`, weights(DOWN), experts);
-    const slots = this.memory.storage(`${block}expert_slots`, experts * 4);
+    this.#experts.set(index, this.#placeExperts(block, experts, (name) => this.#expertMatrix(block, name, experts)));
+    if (ffn.kind === 'moe' && ffn.shared.kind === 'residual') {
+      this.#shared.set(index, this.#placeExperts(`${block}shared_`, 1, (name) => typedShape(this.#info(`${block}${name}.weight`))));
+    }
+  }
+
+  /** Pools and slot table of experts that all have matrices of these shapes. */
+  #placeExperts(label: string, experts: number, matrix: (name: string) => TypedShape): PlacedExperts {
+    const gateUp = this.#placePool(`${label}ffn_gate_up`, GATE_UP.map(matrix), experts);
+    const down = this.#placePool(`${label}ffn_down`, DOWN.map(matrix), experts);
+    const slots = this.memory.storage(`${label}expert_slots`, experts * 4);
     this.memory.device.queue.writeBuffer(slots, 0, Uint32Array.from({ length: experts }, (_, expert) => expert));
-    this.#experts.set(index, { gateUp, down, slots });
+    return { gateUp, down, slots };
   }
 
   /** One expert's matrix of a kind: stacked tensors, old files' tensor per expert, or a dense layer's own. */
-  #expertMatrix(block: string, name: string, experts: number): { type: number; rows: number; cols: number } {
+  #expertMatrix(block: string, name: string, experts: number): TypedShape {
     const info =
       this.gguf.tensors.get(`${block}${name}_exps.weight`) ??
       this.gguf.tensors.get(`${block}${name}.0.weight`) ??
@@ -124,11 +152,11 @@ export class ModelWeights {
     if (experts > 1 && info.shape.length === 3 && info.shape[0] !== experts) {
       throw new UnsupportedSpecError(this.spec.arch, `${info.name} with ${info.shape[0]} experts instead of ${experts}`);
     }
-    return { type: info.type, ...matrixShape(info) };
+    return typedShape(info);
   }
 
   #placeStack(name: string, infos: readonly TensorInfo[]): void {
-    const { matrices, words } = stack(infos.map((info) => ({ type: info.type, ...matrixShape(info) })));
+    const { matrices, words } = stack(infos.map(typedShape));
     this.#checkBinding(name, words * 4);
     const buffer = this.memory.storage(name, words * 4);
     this.#stacks.set(name, { binding: { buffer }, matrices });
@@ -138,7 +166,7 @@ export class ModelWeights {
     }
   }
 
-  #placePool(name: string, shapes: readonly { type: number; rows: number; cols: number }[], experts: number): ExpertPool {
+  #placePool(name: string, shapes: readonly TypedShape[], experts: number): ExpertPool {
     const { matrices, words: slotWords } = stack(shapes);
     this.#checkBinding(`${name} (one expert)`, slotWords * 4);
     const slotsPerPage = Math.min(experts, Math.floor(this.#maxBinding / (slotWords * 4)));

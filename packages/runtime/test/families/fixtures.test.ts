@@ -7,7 +7,7 @@ import { readGguf } from '../../src/model/gguf/read.ts';
 import { fixtures } from '../fixtures/fixtures.ts';
 import { MemorySource } from '../gguf/memory-source.ts';
 
-const SUPPORTED = new Set(['llama', 'qwen3', 'olmoe', 'qwen3moe']);
+const SUPPORTED = new Set(['llama', 'qwen3', 'olmoe', 'qwen3moe', 'prmoe']);
 
 describe('specFromGguf on models of every family', () => {
   it.each(fixtures())('$name', async ({ folder }) => {
@@ -16,11 +16,17 @@ describe('specFromGguf on models of every family', () => {
     const arch = String(model.metadata.get('general.architecture'));
     if (!SUPPORTED.has(arch)) {
       expect(() => specFromGguf(model)).toThrowError(UnsupportedFamilyError);
-      expect(() => specFromGguf(model)).toThrowError(`"${arch}" are not supported; supported: llama, qwen3, olmoe, qwen3moe`);
+      expect(() => specFromGguf(model)).toThrowError(`"${arch}" are not supported; supported: llama, qwen3, olmoe, qwen3moe, prmoe`);
       return;
     }
     const spec = specFromGguf(model);
     const { dims, hf_config: config } = reference;
+    if (arch === 'prmoe') {
+      const experts = { kind: 'moe', topK: dims.k, width: dims.ff, router: { score: 'softmax', renormalise: null, scale: 1 }, shared: { kind: 'residual', width: dims.mlp } };
+      expect(spec.layers.map(({ ffn }) => ffn)).toMatchObject(dims.E.map((count: number) => (count === 0 ? { kind: 'dense', width: dims.mlp } : { ...experts, experts: count })));
+      expect(spec.layers[0]?.attention).toMatchObject({ heads: dims.h, kvHeads: dims.kv, headDim: dims.hd, qkNorm: 'per-head', rope: { kind: 'neox', dims: dims.hd } });
+      return;
+    }
     const experts = config.num_local_experts ?? config.num_experts;
     expect(spec).toMatchObject({ arch, vocabSize: dims.V, hiddenSize: dims.d, contextLength: config.max_position_embeddings });
     expect(spec.output.tensor).toBe(dims.tie ? 'token_embd.weight' : 'output.weight');

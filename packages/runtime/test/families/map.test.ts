@@ -30,8 +30,8 @@ async function map(options: TinyOptions, { pairs = [], tensors = [], without = [
 const refusal = (options: TinyOptions, changes: Changes): Promise<unknown> => map(options, changes).then(() => expect.unreachable('accepted'), (error: unknown) => error);
 
 describe('families', () => {
-  it('the two of Qwen 3, OLMoE, Llama and Mixtral', async () => {
-    for (const arch of ['llama', 'qwen3', 'olmoe', 'qwen3moe'] as const) expect((await map({ arch })).arch).toBe(arch);
+  it('the two of Qwen 3, OLMoE, Llama, Mixtral and PR-MoE', async () => {
+    for (const arch of ['llama', 'qwen3', 'olmoe', 'qwen3moe', 'prmoe'] as const) expect((await map({ arch })).arch).toBe(arch);
     const mixtral = await map({ arch: 'llama', experts: 3, layers: 2 });
     expect(mixtral.layers.map(({ ffn }) => ffn)).toMatchObject([0, 1].map(() => ({ kind: 'moe', experts: 3, topK: 1, width: 32, router: { score: 'softmax', softmaxAfterTopK: false, renormalise: { eps: 0 } } })));
   });
@@ -41,7 +41,7 @@ describe('families', () => {
       name: 'UnsupportedFamilyError',
       code: 'unsupported-family',
       family: 'mamba',
-      supported: ['llama', 'qwen3', 'olmoe', 'qwen3moe'],
+      supported: ['llama', 'qwen3', 'olmoe', 'qwen3moe', 'prmoe'],
     });
     expect(await refusal({ arch: 'llama' }, { pairs: [pair('general.architecture', T.string, '__proto__')] })).toBeInstanceOf(UnsupportedFamilyError);
   });
@@ -118,6 +118,42 @@ describe('defaults and options', () => {
   it('the vocabulary from `vocab_size` where there is no tokenizer', async () => {
     expect((await map({ arch: 'olmoe' }, { without: ['tokenizer.ggml.tokens'], pairs: [pair('olmoe.vocab_size', T.u32, 4)] })).vocabSize).toBe(4);
     expect(await refusal({ arch: 'olmoe' }, { without: ['tokenizer.ggml.tokens'] })).toMatchObject({ key: 'olmoe.vocab_size' });
+  });
+});
+
+describe('prmoe', () => {
+  const pyramid = (...counts: number[]) => pair('prmoe.expert_count', T.array, { type: T.i32, values: counts });
+  const residual = pair('prmoe.residual', T.bool, true);
+  const mlp = (layer: number, width = 32) => [
+    ...['gate', 'up'].map((name) => tensor(`blk.${layer}.ffn_${name}.weight`, [width, 32])),
+    tensor(`blk.${layer}.ffn_down.weight`, [32, width]),
+  ];
+  const coefficient = [tensor('blk.0.ffn_coefficient.weight', [2, 32]), tensor('blk.0.ffn_coefficient.bias', [2])];
+
+  it('experts without an MLP beside them', async () => {
+    expect((await map({ arch: 'prmoe' })).layers[0]?.ffn).toMatchObject({ kind: 'moe', experts: 2, topK: 1, router: { score: 'softmax', renormalise: null }, shared: { kind: 'none' } });
+  });
+
+  it('residual: an MLP beside the experts, of a width of its own, and dense layers', async () => {
+    const changes = {
+      pairs: [pyramid(2, 0), residual, pair('prmoe.feed_forward_length', T.u32, 64), pair('prmoe.expert_feed_forward_length', T.u32, 32)],
+      tensors: [...mlp(0, 64), ...mlp(1, 64), ...coefficient],
+      without: ['gate_inp', 'gate_exps', 'up_exps', 'down_exps'].map((name) => `blk.1.ffn_${name}.weight`),
+    };
+    const { layers } = await map({ arch: 'prmoe', layers: 2 }, changes);
+    expect(layers.map(({ ffn }) => ffn)).toMatchObject([
+      { kind: 'moe', experts: 2, width: 32, shared: { kind: 'residual', width: 64 } },
+      { kind: 'dense', width: 64 },
+    ]);
+    for (const { name } of [...mlp(0), ...coefficient]) {
+      const tensors = changes.tensors.filter((given) => given.name !== name);
+      expect(await refusal({ arch: 'prmoe', layers: 2 }, { ...changes, tensors })).toMatchObject({ code: 'model-tensor', tensor: name, found: undefined });
+    }
+  });
+
+  it('an MLP without `residual`, and what no step computes, are refused', async () => {
+    expect(await refusal({ arch: 'prmoe' }, { tensors: mlp(0) })).toMatchObject({ code: 'model-tensor', tensor: 'blk.0.ffn_gate.weight' });
+    expect(await refusal({ arch: 'prmoe' }, { pairs: [pair('prmoe.hidden_activation', T.string, 'gelu')] })).toMatchObject({ key: 'prmoe.hidden_activation', value: 'gelu' });
   });
 });
 

@@ -21,7 +21,7 @@ const MAX_TIMES_INPUT = 4;
 const PIECES_TIMES_INPUT = 3;
 const MAX_MILLISECONDS = 1000;
 
-const KINDS: readonly TinyOptions[] = [{ arch: 'llama' }, { arch: 'llama', experts: 2 }, { arch: 'qwen3' }, { arch: 'olmoe', layers: 2 }, { arch: 'qwen3moe' }];
+const KINDS: readonly TinyOptions[] = [{ arch: 'llama' }, { arch: 'llama', experts: 2 }, { arch: 'qwen3' }, { arch: 'olmoe', layers: 2 }, { arch: 'qwen3moe' }, { arch: 'prmoe' }];
 
 /** A valid file of each family, with values of all types, and one with a vocabulary that outweighs all else. */
 async function validFiles(): Promise<FuzzedFile[]> {
@@ -110,7 +110,7 @@ it(`${MODELS} models of hostile metadata and tensors: the same of the families`,
   const outcomes = new Outcomes();
   const seed = newSeed();
   const keyChange = fc.record({ key: fc.noBias(fc.nat()), value: fc.option(anyValue) });
-  const optional = fc.constantFrom('attention.key_length', 'attention.value_length', 'attention.scale', 'rope.dimension_count', 'rope.scaling.type', 'rope.scaling.factor', 'rope.scale_linear', 'rope.scaling.yarn_ext_factor', 'rope.scaling.original_context_length', 'expert_count', 'expert_used_count', 'expert_feed_forward_length', 'expert_weights_norm', 'expert_weights_scale', 'expert_gating_func', 'vocab_size');
+  const optional = fc.constantFrom('attention.key_length', 'attention.value_length', 'attention.scale', 'rope.dimension_count', 'rope.scaling.type', 'rope.scaling.factor', 'rope.scale_linear', 'rope.scaling.yarn_ext_factor', 'rope.scaling.original_context_length', 'expert_count', 'expert_used_count', 'expert_feed_forward_length', 'expert_weights_norm', 'expert_weights_scale', 'expert_gating_func', 'residual', 'hidden_activation', 'vocab_size');
   const tensorChange = fc.record({ which: fc.noBias(fc.nat()), shape: fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 1, maxLength: 4 }), type: fc.nat({ max: 45 }), drop: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(

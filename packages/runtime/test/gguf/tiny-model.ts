@@ -15,7 +15,7 @@ export function tensor(name: string, shape: readonly number[], type = shape.leng
 }
 
 export interface TinyOptions {
-  readonly arch: 'llama' | 'qwen3' | 'olmoe' | 'qwen3moe';
+  readonly arch: 'llama' | 'qwen3' | 'olmoe' | 'qwen3moe' | 'prmoe';
   readonly layers?: number;
   readonly experts?: number;
 }

@@ -4,6 +4,7 @@ import { ModelMetadataError, UnsupportedFamilyError } from './errors.ts';
 import { ModelKeys } from './keys.ts';
 import { llama } from './llama.ts';
 import { olmoe } from './olmoe.ts';
+import { prmoe } from './prmoe.ts';
 import { qwen3 } from './qwen3.ts';
 import { checkTensors } from './tensors.ts';
 
@@ -16,6 +17,7 @@ const FAMILIES = new Map<string, Family>([
   ['qwen3', qwen3],
   ['olmoe', olmoe],
   ['qwen3moe', qwen3],
+  ['prmoe', prmoe],
 ]);
 
 /** Values of GGUF `general.architecture` that are supported. */

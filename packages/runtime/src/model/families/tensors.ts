@@ -91,7 +91,7 @@ function ffnShapes(width: number, hiddenSize: number): readonly (readonly [name:
   ];
 }
 
-function* denseTensors(block: string, { width, bias }: DenseSpec, hiddenSize: number): Generator<ExpectedTensor> {
+function* denseTensors(block: string, { width, bias }: Pick<DenseSpec, 'width' | 'bias'>, hiddenSize: number): Generator<ExpectedTensor> {
   for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
     yield { name: `${block}${name}.weight`, shape: [rows, columns] };
     if (bias) yield { name: `${block}${name}.bias`, shape: [rows] };
@@ -99,8 +99,13 @@ function* denseTensors(block: string, { width, bias }: DenseSpec, hiddenSize: nu
 }
 
 /** Experts are stacked in one tensor; Mixtral files from before April 2024 have a tensor for each. */
-function* moeTensors(block: string, { experts, width }: MoeSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
+function* moeTensors(block: string, { experts, width, bias, shared }: MoeSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
   yield { name: `${block}ffn_gate_inp.weight`, shape: [experts, hiddenSize] };
+  if (shared.kind === 'residual') {
+    yield { name: `${block}ffn_coefficient.weight`, shape: [2, hiddenSize] };
+    yield { name: `${block}ffn_coefficient.bias`, shape: [2] };
+    yield* denseTensors(block, { width: shared.width, bias }, hiddenSize);
+  }
   const onePerExpert = model.tensors.has(`${block}ffn_gate.0.weight`);
   for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
     if (!onePerExpert) yield { name: `${block}${name}_exps.weight`, shape: [experts, rows, columns] };
