@@ -3,22 +3,24 @@ import type { Step } from './step.ts';
 
 export interface RmsNormArgs {
   readonly label: string;
-  /** [tokens, width] f32 */
+  /** [tokens, stride] f32, of which the first `width` are normed */
   readonly x: GPUBufferBinding;
   /** [width] f32 */
   readonly weight: GPUBufferBinding;
   /** [tokens, width] f32; not the same buffer as `x` */
   readonly out: GPUBufferBinding;
   readonly width: number;
+  /** Elements from a token's row of x to the next; default: `width`. */
+  readonly stride?: number;
   readonly eps: number;
 }
 
 /** RMSNorm over each token's row (arXiv 1910.07467): one workgroup a token. */
-export function rmsNorm(context: ShaderContext, { label, x, weight, out, width, eps }: RmsNormArgs): Promise<Step> {
+export function rmsNorm(context: ShaderContext, { label, x, weight, out, width, stride = width, eps }: RmsNormArgs): Promise<Step> {
   return context.step({
     label,
     module: 'rmsnorm',
-    constants: { WIDTH: width, EPS: eps },
+    constants: { WIDTH: width, STRIDE: stride, EPS: eps },
     bindings: { 0: x, 1: weight, 2: out },
     workgroups: ({ tokens }) => [tokens, 1, 1],
   });

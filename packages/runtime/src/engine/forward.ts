@@ -1,8 +1,8 @@
 import { sampler, type Step } from '@gatefold/shaders';
 import type { LayerSpec } from '../model/spec.ts';
-import { attentionSteps } from './attention.ts';
 import { embeddingSteps, lastLogitsSteps } from './head.ts';
 import { ffnSteps } from './ffn.ts';
+import { mixerSteps } from './mixers/index.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { Stage, Tap } from './plan.ts';
 import type { SessionBuffers } from './session-buffers.ts';
@@ -38,7 +38,7 @@ export async function forwardPlan(plan: PlanContext, session: SessionBuffers): P
   };
 }
 
-/** Embedding, then attention and FFN of each layer, with the taps that `evaluate` reads. */
+/** Embedding, then mixer and FFN of each layer, with the taps that `evaluate` reads. */
 async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'decode' | 'prefill'): Promise<readonly Stage[]> {
   const residual = (name: string): Tap => ({
     name,
@@ -48,8 +48,8 @@ async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'de
     width: plan.spec.hiddenSize,
   });
   const layer = async (spec: LayerSpec): Promise<Stage> => {
-    const [attention, ffn] = await Promise.all([attentionSteps(plan, session, spec, mode), ffnSteps(plan, session, spec, mode)]);
-    return { steps: [...attention, ...ffn.steps], taps: [...ffn.taps, residual(`layer.${spec.index}`)] };
+    const [mixer, ffn] = await Promise.all([mixerSteps({ plan, session, layer: spec, mode }), ffnSteps(plan, session, spec, mode)]);
+    return { steps: [...mixer, ...ffn.steps], taps: [...ffn.taps, residual(`layer.${spec.index}`)] };
   };
   const embedding = embeddingSteps(plan, session).then((steps): Stage => ({ steps, taps: [residual('embed')] }));
   return Promise.all([embedding, ...plan.spec.layers.map(layer)]);

@@ -1,4 +1,4 @@
-import { attentionPartialBytes, moePlanBytes, ropeTable, samplerScratchBytes, type MoePlanShape, type ShaderContext } from '@gatefold/shaders';
+import { attentionPartialBytes, moePlanBytes, ropeTable, samplerScratchBytes, type AttentionShape, type MoePlanShape, type ShaderContext } from '@gatefold/shaders';
 import type { ModelSpec, RopeSpec } from '../model/spec.ts';
 import type { ModelWeights } from '../residency/weights.ts';
 import type { GpuMemory } from '../residency/gpu-memory.ts';
@@ -7,13 +7,12 @@ import { Scratch } from './scratch.ts';
 /** What all sessions of a loaded model share on the GPU: weights, scratch, RoPE tables, constants. */
 export class PlanContext {
   readonly scratch: Scratch;
-  /** Partial results of split attention, for the widest layer at full context. */
-  readonly attentionPartial: GPUBuffer;
   /** The router's choice in a dense layer, which is a MoE of one expert: expert 0 … */
   readonly denseIds: GPUBuffer;
   /** … with weight 1. */
   readonly denseWeights: GPUBuffer;
   readonly samplerScratch: GPUBuffer;
+  readonly #shared = new Map<string, GPUBuffer>();
   readonly #moePlans = new Map<number, GPUBuffer>();
   readonly #ropeTables = new Map<string, GPUBuffer>();
 
@@ -31,12 +30,27 @@ export class PlanContext {
     readonly ropeFactors?: Float32Array<ArrayBuffer>,
   ) {
     this.scratch = new Scratch(memory, spec, chunk);
-    const partial = spec.layers.map(({ attention }) => attentionPartialBytes({ ...attention, maxContext: contextLength }));
-    this.attentionPartial = memory.storage('scratch.attention_partial', Math.max(...partial));
     this.samplerScratch = memory.storage('scratch.sampler', samplerScratchBytes(spec.vocabSize));
     this.denseIds = memory.storage('constant.zero_ids', chunk * 4);
     this.denseWeights = memory.storage('constant.ones', chunk * 4);
     memory.device.queue.writeBuffer(this.denseWeights, 0, new Float32Array(chunk).fill(1));
+  }
+
+  /** A mixer's activations: [chunk, width] f32. Layers share those of one name and width, since they run one after the other. */
+  activations(name: string, width: number): GPUBuffer {
+    return this.#sharedStorage(name, this.chunk * width * 4);
+  }
+
+  /** Partial results of split attention at full context. */
+  attentionPartial(shape: AttentionShape): GPUBuffer {
+    return this.#sharedStorage('attention_partial', attentionPartialBytes({ ...shape, maxContext: this.contextLength }));
+  }
+
+  #sharedStorage(name: string, bytes: number): GPUBuffer {
+    const key = `${name} of ${bytes} bytes`;
+    const buffer = this.#shared.get(key) ?? this.memory.storage(`scratch.${name}`, bytes);
+    this.#shared.set(key, buffer);
+    return buffer;
   }
 
   /** Tables of a prefill pass's MoE layers; layers of one size share them, since they run one after the other. */

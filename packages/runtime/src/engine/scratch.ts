@@ -6,22 +6,15 @@ export const ROUTE_BYTES = 256;
 
 /** Sizes of the widest layer, which scratch buffers are made for. */
 export interface Widths {
-  readonly qkv: number;
-  readonly query: number;
-  readonly value: number;
   readonly hidden: number;
   readonly experts: number;
   readonly topK: number;
 }
 
 export function widestLayer(spec: ModelSpec): Widths {
-  const widths = { qkv: 0, query: 0, value: 0, hidden: 0, experts: 1, topK: 1 };
-  for (const { attention, ffn } of spec.layers) {
-    const { heads, kvHeads, headDim, valueDim } = attention;
+  const widths = { hidden: 0, experts: 1, topK: 1 };
+  for (const { ffn } of spec.layers) {
     const topK = ffn.kind === 'moe' ? ffn.topK : 1;
-    widths.qkv = Math.max(widths.qkv, (heads + kvHeads) * headDim + kvHeads * valueDim);
-    widths.query = Math.max(widths.query, heads * headDim);
-    widths.value = Math.max(widths.value, heads * valueDim);
     const shared = ffn.kind === 'moe' && ffn.shared.kind !== 'none' ? ffn.shared.width : 0;
     widths.hidden = Math.max(widths.hidden, topK * ffn.width, shared);
     widths.experts = Math.max(widths.experts, ffn.kind === 'moe' ? ffn.experts : 1);
@@ -31,15 +24,12 @@ export function widestLayer(spec: ModelSpec): Widths {
 }
 
 /**
- * Activations of one forward pass over up to `tokens` tokens. Shared by all sessions of a model: a pass is one
+ * Activations of one forward pass over up to `tokens` tokens, but for those within mixers. Shared by all sessions of a model: a pass is one
  * submit, and the queue runs submits in order.
  */
 export class Scratch {
   readonly x: GPUBuffer;
   readonly normed: GPUBuffer;
-  readonly qkv: GPUBuffer;
-  readonly query: GPUBuffer;
-  readonly attention: GPUBuffer;
   readonly routerLogits: GPUBuffer;
   /** The router's choice for a whole pass: `[tokens, k]` of each MoE layer, `expertIdsStride` bytes apart. */
   readonly expertIds: GPUBuffer;
@@ -58,9 +48,6 @@ export class Scratch {
     const rows = (label: string, width: number) => memory.storage(`scratch.${label}`, tokens * width * 4);
     this.x = rows('x', spec.hiddenSize);
     this.normed = rows('normed', spec.hiddenSize);
-    this.qkv = rows('qkv', widths.qkv);
-    this.query = rows('query', widths.query);
-    this.attention = rows('attention', widths.value);
     this.routerLogits = rows('router_logits', widths.experts);
     // Bindings start at multiples of 256 bytes.
     this.expertIdsStride = Math.ceil((tokens * widths.topK * 4) / 256) * 256;

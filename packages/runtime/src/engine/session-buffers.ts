@@ -1,5 +1,6 @@
 import type { ModelSpec, MoeSpec } from '../model/spec.ts';
 import type { GpuMemory } from '../residency/gpu-memory.ts';
+import { stateBytes } from './mixers/state.ts';
 import { ROUTE_BYTES } from './scratch.ts';
 
 /** u32 fields of the batch buffer: the position of the pass's first token, and its token count. */
@@ -7,7 +8,7 @@ export const BATCH_BYTES = 256;
 /** id, status, log-probability, position: what the sampler writes. */
 export const RESULT_BYTES = 256;
 
-/** What one session keeps on the GPU between tokens: KV cache, position, sampling settings, penalty history. */
+/** What one session keeps on the GPU between tokens: KV cache or recurrent state, position, sampling settings, penalty history. */
 export class SessionBuffers {
   readonly batch: GPUBuffer;
   readonly ids: GPUBuffer;
@@ -15,8 +16,8 @@ export class SessionBuffers {
   readonly sampling: GPUBuffer;
   /** The sampler's result, then the router's choice of each MoE layer, `ROUTE_BYTES` apart. */
   readonly result: GPUBuffer;
-  readonly keys: readonly GPUBuffer[];
-  readonly values: readonly GPUBuffer[];
+  /** Of each layer, what its mixer keeps. */
+  readonly #states: readonly ReadonlyMap<string, GPUBuffer>[];
   readonly #memory: GpuMemory;
 
   /** @param contextLength positions of the KV cache @param chunk longest pass in tokens */
@@ -28,21 +29,30 @@ export class SessionBuffers {
     this.ids = memory.storage('session.ids', chunk * 4);
     this.seen = memory.storage('session.seen', spec.vocabSize * 4);
     this.result = memory.storage('session.result', RESULT_BYTES + moeLayers(spec).length * ROUTE_BYTES);
-    this.keys = spec.layers.map(({ index, attention: { kvHeads, headDim } }) =>
-      memory.storage(`session.keys.${index}`, contextLength * kvHeads * headDim * 4),
-    );
-    this.values = spec.layers.map(({ index, attention: { kvHeads, valueDim } }) =>
-      memory.storage(`session.values.${index}`, contextLength * kvHeads * valueDim * 4),
-    );
+    this.#states = spec.layers.map(({ index, attention }) => {
+      const buffers = Object.entries(stateBytes(attention, contextLength));
+      return new Map(buffers.map(([name, bytes]) => [name, memory.storage(`session.${name}.${index}`, bytes)]));
+    });
+  }
+
+  /** What a layer's mixer keeps under this name (`stateBytes`). */
+  state(layer: number, name: string): GPUBuffer {
+    const buffer = this.#states[layer]?.get(name);
+    if (!buffer) throw new RangeError(`layer ${layer} keeps no ${name}`);
+    return buffer;
   }
 
   get kvBytes(): number {
-    return [...this.keys, ...this.values].reduce((sum, buffer) => sum + buffer.size, 0);
+    return this.#stateBuffers().reduce((sum, buffer) => sum + buffer.size, 0);
   }
 
   destroy(): void {
-    const { batch, sampling, ids, seen, result, keys, values } = this;
-    for (const buffer of [batch, sampling, ids, seen, result, ...keys, ...values]) this.#memory.destroy(buffer);
+    const { batch, sampling, ids, seen, result } = this;
+    for (const buffer of [batch, sampling, ids, seen, result, ...this.#stateBuffers()]) this.#memory.destroy(buffer);
+  }
+
+  #stateBuffers(): readonly GPUBuffer[] {
+    return this.#states.flatMap((state) => [...state.values()]);
   }
 }
 

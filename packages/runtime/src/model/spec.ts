@@ -43,7 +43,7 @@ export interface NormSpec {
 export interface LayerSpec {
   readonly index: number;
   readonly attentionNorm: NormSpec;
-  readonly attention: AttentionSpec;
+  readonly attention: MixerSpec;
   readonly ffnNorm: NormSpec;
   readonly ffn: DenseSpec | MoeSpec;
   /** Norm on the attention's (resp. the FFN's) output before it joins the residual stream. */
@@ -53,7 +53,10 @@ export interface LayerSpec {
   readonly residualScale: number;
 }
 
-/** Multi-head attention with grouped key/value heads. Other mixers (MLA, DeltaNet, short convolution) get kinds of their own. */
+/** How tokens of a sequence exchange what they know: attention, or what some layers have in its place. */
+export type MixerSpec = AttentionSpec;
+
+/** Multi-head attention with grouped key/value heads. */
 export interface AttentionSpec {
   readonly kind: 'gqa';
   readonly heads: number;

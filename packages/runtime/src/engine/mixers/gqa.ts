@@ -1,0 +1,68 @@
+import { attentionDecode, attentionPrefill, ropeAndCache } from '@gatefold/shaders';
+import type { AttentionSpec } from '../../model/spec.ts';
+import type { MixerSteps } from './mixer.ts';
+import { product } from './product.ts';
+
+/** Grouped-query attention: Q/K/V, RoPE and cache, attention, output projection. */
+export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) => {
+  const { plan, session, layer, mode } = context;
+  const { shaders, scratch, weights } = plan;
+  const { index, attentionNorm } = layer;
+  const { heads, kvHeads, headDim, valueDim, rope } = attention;
+  const block = `blk.${index}.`;
+  const label = (stage: string) => `layer.${index}.${stage}`;
+  const shape = { heads, kvHeads, headDim, valueDim };
+  const qkv = plan.activations('qkv', (heads + kvHeads) * headDim + kvHeads * valueDim);
+  const q = { buffer: plan.activations('query', heads * headDim) };
+  const mixed = plan.activations('attention', heads * valueDim);
+  const batch = { buffer: session.batch };
+  const cache = { kCache: { buffer: session.state(index, 'keys') }, vCache: { buffer: session.state(index, 'values') } };
+
+  const project = product(context, {
+    stage: 'qkv',
+    x: scratch.x,
+    norm: { weight: `${block}attn_norm.weight`, eps: attentionNorm.eps, into: scratch.normed },
+    weights: `${block}attn_qkv`,
+    ...(attention.qkvBias ? { bias: `${block}attn_qkv.bias` } : {}),
+    out: qkv,
+  });
+  const rotate = ropeAndCache(shaders, {
+    label: label('rope'),
+    qkv: { buffer: qkv },
+    q,
+    ...cache,
+    batch,
+    ...shape,
+    qkNorm: attention.qkNorm,
+    qkNormEps: attention.qkNormEps,
+    ...(attention.qkNorm === 'none'
+      ? {}
+      : { qNorm: weights.vector(`${block}attn_q_norm.weight`), kNorm: weights.vector(`${block}attn_k_norm.weight`) }),
+    rope: rope && { kind: rope.kind, dims: rope.dims, table: { buffer: plan.ropeTable(rope) } },
+  });
+  const attend = {
+    label: label('attention'),
+    q,
+    ...cache,
+    out: { buffer: mixed },
+    batch,
+    ...shape,
+    scale: attention.scale,
+    window: attention.slidingWindow,
+    softcap: attention.softcap,
+    ...(attention.sinks ? { sinks: weights.vector(`${block}attn_sinks.weight`) } : {}),
+  };
+  const mix =
+    mode === 'decode'
+      ? attentionDecode(shaders, { ...attend, partial: { buffer: plan.attentionPartial(shape) }, maxContext: plan.contextLength })
+      : attentionPrefill(shaders, attend);
+  const output = product(context, {
+    stage: 'attention_out',
+    x: mixed,
+    weights: `${block}attn_output.weight`,
+    ...(attention.outputBias ? { bias: `${block}attn_output.bias` } : {}),
+    out: scratch.x,
+    residual: true,
+  });
+  return (await Promise.all([project, rotate, mix, output])).flat();
+};

@@ -1,0 +1,15 @@
+import type { Step } from '@gatefold/shaders';
+import type { LayerSpec, MixerSpec } from '../../model/spec.ts';
+import type { PlanContext } from '../plan-context.ts';
+import type { SessionBuffers } from '../session-buffers.ts';
+
+/** What a mixer's steps are made for: one layer in one session, one token at a time or many. */
+export interface MixerContext {
+  readonly plan: PlanContext;
+  readonly session: SessionBuffers;
+  readonly layer: LayerSpec;
+  readonly mode: 'decode' | 'prefill';
+}
+
+/** Steps of one layer's mixer: norm of the residual stream, mixing, output projection, residual add. */
+export type MixerSteps<Spec extends MixerSpec> = (context: MixerContext, mixer: Spec) => Promise<readonly Step[]>;
