@@ -36,6 +36,18 @@ test('the embedded model answers, and the picture shows what the router chose', 
   await expect(page.locator('#heat-caption')).toContainText('layer: experts');
 });
 
+test('the second model is one choice away: a pyramid of experts', async ({ page }) => {
+  await page.goto('/');
+  await page.locator('#model').selectOption({ index: 1 });
+  await expect(page.locator('#log')).toHaveAttribute('data-hint', /4 to 8 experts a layer/, READY);
+  await modelReady(page);
+  await ask(page, 'Hello', 12);
+  await expect(page.locator('#stop')).toBeHidden(READY);
+  await expect(page.locator('#error')).toBeHidden();
+  await page.locator('#log').press('ArrowRight');
+  await expect(page.locator('#heat-caption')).toContainText('layer: experts');
+});
+
 test('the stop button ends an answer and keeps what is there', async ({ page }) => {
   await opened(page);
   await page.getByLabel('Complete text').check();

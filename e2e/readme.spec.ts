@@ -8,8 +8,8 @@ test.beforeAll(async () => {
 test.afterAll(() => server.close());
 
 test('the example of the README writes an answer into the page', async ({ page, context }) => {
-  // The example's model lies elsewhere; here a fixture answers in its place.
-  await context.route('https://example.org/**', (route) => route.fulfill({ path: 'packages/runtime/test/fixtures/olmoe-q4_0/model.gguf' }));
+  // The example's model lies elsewhere; here the demo's answers in its place.
+  await context.route('https://example.org/**', (route) => route.fulfill({ path: 'packages/demo/models/gatefold-stories-moe.gguf' }));
   const problems: string[] = [];
   page.on('pageerror', ({ message }) => problems.push(message));
   await page.goto(server.url);

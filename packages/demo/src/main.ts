@@ -71,10 +71,17 @@ function setReady(info: ModelInfo | undefined): void {
   if (!info) return;
   heatMap.reset(info);
   numbers.showAdapter(info.adapter);
-  const moe = info.spec.layers.flatMap(({ ffn }) => (ffn.kind === 'moe' ? [ffn] : []));
-  const experts = moe[0] ? `, ${moe[0].experts} experts a layer of which ${moe[0].topK} work on each token` : ', dense';
-  conversation.hint(`${info.spec.name} is ready: ${formatCount(info.parameterCount)} parameters${experts}, ${formatBytes(info.fileBytes)}.`);
+  conversation.hint(`${info.spec.name} is ready: ${formatCount(info.parameterCount)} parameters, ${describeExperts(info)}, ${formatBytes(info.fileBytes)}.`);
   if (matchMedia('(min-width: 56rem)').matches) prompt.focus();
+}
+
+function describeExperts({ spec }: ModelInfo): string {
+  const moe = spec.layers.flatMap(({ ffn }) => (ffn.kind === 'moe' ? [ffn] : []));
+  const [first] = moe;
+  if (!first) return 'dense';
+  const counts = moe.map(({ experts }) => experts);
+  const range = [...new Set([Math.min(...counts), Math.max(...counts)])].join(' to ');
+  return `${range} experts a layer of which ${first.topK} ${first.topK === 1 ? 'works' : 'work'} on each token`;
 }
 
 function startOver(): void {

@@ -16,11 +16,16 @@ export interface OpenFixture {
 }
 
 /** A fixture's model on Node's Dawn, all weights resident. */
-export async function openFixture(folder: string, options: LoadOptions = {}): Promise<OpenFixture> {
+export function openFixture(folder: string, options: LoadOptions = {}): Promise<OpenFixture> {
+  return openFile(join(folder, 'model.gguf'), options);
+}
+
+/** A GGUF file on Node's Dawn, all weights resident. */
+export async function openFile(path: string, options: LoadOptions = {}): Promise<OpenFixture> {
   const { device } = await requestGpu(dawnGpu());
   const stray: string[] = [];
   device.addEventListener('uncapturederror', ({ error }) => stray.push(error.message));
-  const { gguf, loader } = await openModel(new PathSource(join(folder, 'model.gguf')), NO_STORE);
+  const { gguf, loader } = await openModel(new PathSource(path), NO_STORE);
   const model = await LoadedModel.allocate(device, specFromGguf(gguf), gguf, options);
   let ropeFactors: Float32Array<ArrayBuffer> | undefined;
   await loader.loadAll(loader.plan.shards, async (shard, bytes) => {
