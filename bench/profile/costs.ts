@@ -41,8 +41,11 @@ export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, con
       add('expert_down', ...matrices(block(['ffn_down_exps']), rows, touched));
       if (ffn.shared.kind === 'residual') {
         add('residual_mix', ...matrices(block(['ffn_coefficient'])));
-        add('mlp_gate_up', ...matrices(block(['ffn_gate', 'ffn_up'])));
-        add('mlp_down', ...matrices(block(['ffn_down'])));
+        add('shared_gate_up', ...matrices(block(['ffn_gate', 'ffn_up'])));
+        add('shared_down', ...matrices(block(['ffn_down'])));
+      } else if (ffn.shared.kind === 'shared') {
+        add('shared_gate_up', ...matrices(block(['ffn_gate_shexp', 'ffn_up_shexp'])));
+        add('shared_down', ...matrices(block(['ffn_down_shexp'])));
       }
     } else {
       add('expert_gate_up', ...matrices(block(['ffn_gate', 'ffn_up'])));

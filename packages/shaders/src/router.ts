@@ -21,7 +21,7 @@ export interface RouterAxes {
 
 export interface RouterTopKArgs {
   readonly label: string;
-  /** [tokens, experts] f32 */
+  /** [tokens, experts] f32; with `sharedGate` [tokens, experts + 1] */
   readonly logits: GPUBufferBinding;
   /** [tokens, topK] u32, written: best expert first, ties to the lowest expert */
   readonly ids: GPUBufferBinding;
@@ -34,6 +34,8 @@ export interface RouterTopKArgs {
   readonly selectionBias?: GPUBufferBinding;
   /** [experts] f32, factors on the chosen experts' weights */
   readonly expertScale?: GPUBufferBinding;
+  /** [tokens] f32, written: the shared expert's weight, the sigmoid of the logit that follows the experts' */
+  readonly sharedGate?: GPUBufferBinding;
 }
 
 /**
@@ -41,7 +43,7 @@ export interface RouterTopKArgs {
  * always in range. Throws `KernelArgumentError` for shapes that it cannot serve.
  */
 export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): Promise<Step> {
-  const { label, logits, ids, weights, experts, topK, router, selectionBias, expertScale } = args;
+  const { label, logits, ids, weights, experts, topK, router, selectionBias, expertScale, sharedGate } = args;
   const { groups, renormalise } = router;
   checkRouter(args);
   const score = router.softmaxAfterTopK ? 'none' : router.score;
@@ -52,6 +54,7 @@ export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): 
     SOFTMAX_AFTER_TOP_K: router.softmaxAfterTopK,
     SELECTION_BIAS: selectionBias !== undefined,
     EXPERT_SCALE: expertScale !== undefined,
+    SHARED_GATE: sharedGate !== undefined,
     RENORMALISE: renormalise !== null,
     GROUPS: groups !== null,
     GROUP_TOP2_SUM: groups?.by === 'top2-sum',
@@ -62,6 +65,7 @@ export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): 
     conditions,
     constants: {
       EXPERTS: experts,
+      ROW: experts + (sharedGate ? 1 : 0),
       TOP_K: topK,
       SCALE: router.scale,
       ...(renormalise ? { RENORMALISE_EPS: renormalise.eps } : {}),
@@ -73,6 +77,7 @@ export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): 
       2: weights,
       ...(selectionBias ? { 3: selectionBias } : {}),
       ...(expertScale ? { 4: expertScale } : {}),
+      ...(sharedGate ? { 5: sharedGate } : {}),
     },
     workgroups: ({ tokens }) => [tokens, 1, 1],
   });

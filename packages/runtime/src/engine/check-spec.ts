@@ -19,8 +19,6 @@ function checkLayer({ attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm, re
   if (residualScale !== 1) refuse('a residual multiplier');
   if (ffn.bias) refuse('FFN biases');
   if (ffn.kind === 'dense') return;
-  const { router, shared } = ffn;
-  if (shared.kind === 'shared') refuse('shared experts');
-  if (router.logitBias || router.selectionBias || router.perExpertScale) refuse('router biases');
+  const { router } = ffn;
   if (router.weightOn !== 'output') refuse('expert weights on the input');
 }

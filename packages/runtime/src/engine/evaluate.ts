@@ -44,8 +44,8 @@ export async function evaluate(context: PlanContext, session: Session, ids: read
   return collected.tensors;
 }
 
-function copyOut(device: GPUDevice, encoder: GPUCommandEncoder, { buffer, offset, width }: Tap, tokens: number): GPUBuffer {
-  const bytes = tokens * width * 4;
+function copyOut(device: GPUDevice, encoder: GPUCommandEncoder, { buffer, offset, width, stride = width }: Tap, tokens: number): GPUBuffer {
+  const bytes = ((tokens - 1) * stride + width) * 4;
   const staging = device.createBuffer({ label: 'evaluate', size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
   return staging;
@@ -70,7 +70,10 @@ class Collector {
     }
   }
 
-  put({ name, dtype, width }: Tap, firstToken: number, bytes: ArrayBuffer): void {
-    this.tensors[name]?.data.set(dtype === 'F32' ? new Float32Array(bytes) : new Int32Array(bytes), firstToken * width);
+  put({ name, dtype, width, stride = width }: Tap, firstToken: number, bytes: ArrayBuffer): void {
+    const values = dtype === 'F32' ? new Float32Array(bytes) : new Int32Array(bytes);
+    for (let token = 0; token * stride < values.length; token++) {
+      this.tensors[name]?.data.set(values.subarray(token * stride, token * stride + width), (firstToken + token) * width);
+    }
   }
 }

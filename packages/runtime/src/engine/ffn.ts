@@ -17,7 +17,7 @@ import type { PlacedExperts } from '../residency/placement.ts';
 import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { Tap } from './plan.ts';
-import { ROUTE_BYTES } from './scratch.ts';
+import { ROUTE_BYTES, routerRows } from './scratch.ts';
 
 export interface FfnSteps {
   readonly steps: readonly Step[];
@@ -30,7 +30,7 @@ type Mode = 'decode' | 'prefill';
 export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, mode: Mode): Promise<FfnSteps> {
   const { shaders, scratch, spec } = plan;
   const { index, ffn, ffnNorm } = layer;
-  const norm = { weight: plan.weights.vector(`blk.${index}.ffn_norm.weight`), eps: ffnNorm.eps };
+  const norm = { weight: plan.weights.vector(`blk.${index}.${ffnNorm.tensor}.weight`), eps: ffnNorm.eps };
   const x = { buffer: scratch.x };
   const normed = { buffer: scratch.normed };
   const label = (stage: string) => `layer.${index}.${stage}`;
@@ -38,33 +38,26 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
 
   if (ffn.kind === 'dense') {
     const route = { ids: { buffer: plan.denseIds }, weights: { buffer: plan.denseWeights } };
-    const whole = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), experts: 1, topK: 1, route };
-    const steps = await Promise.all([plainNorm(), ...expertSteps(plan, session, whole, mode)]);
+    const whole = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), experts: 1, topK: 1, route, hidden: { buffer: scratch.hidden } };
+    const steps = await Promise.all([plainNorm(), ...expertSteps(plan, session, whole, mode).flat()]);
     return { steps: steps.flat(), taps: [] };
   }
   const route = routeBuffers(plan, session, index, mode);
-  const router = plan.weights.stacked(`blk.${index}.ffn_gate_inp.weight`);
+  const router = plan.weights.stacked(`blk.${index}.router`);
+  const bias = ffn.router.logitBias ? { bias: plan.weights.vector(`blk.${index}.router.bias`) } : {};
   const logits = { buffer: scratch.routerLogits };
   const batch = { buffer: session.batch };
   const score =
     mode === 'decode'
-      ? [gemv(shaders, { label: label('router_logits'), x, norm, normOut: normed, weights: router, out: logits })]
+      ? [gemv(shaders, { label: label('router_logits'), x, norm, normOut: normed, weights: router, ...bias, out: logits })]
       : [
           plainNorm(),
-          gemm(shaders, { label: label('router_logits'), x: normed, weights: router, out: logits, batch, maxTokens: plan.chunk }),
+          gemm(shaders, { label: label('router_logits'), x: normed, weights: router, ...bias, out: logits, batch, maxTokens: plan.chunk }),
         ];
-  const choose = routerTopK(shaders, {
-    label: label('router_top_k'),
-    logits,
-    ids: route.ids,
-    weights: route.weights,
-    experts: ffn.experts,
-    topK: ffn.topK,
-    router: ffn.router,
-  });
+  const choose = routerStep(plan, index, ffn, route, logits);
   const beside = besideSteps(plan, session, index, ffn, route, mode);
-  const routed = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), route: { ...route, weights: beside.routedWeights } };
-  const steps = await Promise.all([...score, choose, ...beside.before, ...expertSteps(plan, session, routed, mode), ...beside.after]);
+  const routed = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), route: { ...route, weights: beside.routedWeights }, hidden: { buffer: scratch.hidden } };
+  const steps = await Promise.all([...score, choose, ...beside.before, ...expertSteps(plan, session, routed, mode).flat(), ...beside.after]);
   return { steps: steps.flat(), taps: [...routerTaps(plan, ffn, index, route), ...beside.taps] };
 }
 
@@ -82,11 +75,27 @@ function routeBuffers({ scratch, spec }: PlanContext, session: SessionBuffers, l
   return { ids: { buffer: session.result, offset: RESULT_BYTES + place * ROUTE_BYTES, size: ROUTE_BYTES }, weights };
 }
 
+/** Choice and weights of the routed experts, and the shared expert's weight where it has a gate. */
+function routerStep({ shaders, scratch, weights }: PlanContext, layer: number, { experts, topK, router, shared }: MoeSpec, route: Route, logits: GPUBufferBinding): Promise<Step> {
+  const block = `blk.${layer}.`;
+  return routerTopK(shaders, {
+    label: `layer.${layer}.router_top_k`,
+    logits,
+    ...route,
+    experts,
+    topK,
+    router,
+    ...(router.selectionBias ? { selectionBias: weights.vector(`${block}exp_probs_b.bias`) } : {}),
+    ...(router.perExpertScale ? { expertScale: weights.vector(`${block}ffn_down_exps.scale`) } : {}),
+    ...(shared.kind === 'shared' && shared.gated ? { sharedGate: { buffer: scratch.sharedWeights } } : {}),
+  });
+}
+
 type Steps = readonly Promise<Step | readonly Step[]>[];
 
 /** What a layer computes beside its routed experts. */
 interface BesideSteps {
-  /** After the router's choice. */
+  /** After the router's choice, before the routed experts. */
   readonly before: Steps;
   /** After the routed experts. */
   readonly after: Steps;
@@ -95,39 +104,51 @@ interface BesideSteps {
   readonly taps: readonly Tap[];
 }
 
-/** Residual MoE: a dense MLP, which runs as a pool of one expert; a learned softmax mixes it with the routed experts. */
+/** A shared expert or residual MoE's dense MLP runs as a pool of one expert that every token uses. */
 function besideSteps(plan: PlanContext, session: SessionBuffers, layer: number, { shared, topK, activation }: MoeSpec, { weights }: Route, mode: Mode): BesideSteps {
   if (shared.kind === 'none') return { before: [], after: [], routedWeights: weights, taps: [] };
-  const { scratch, shaders } = plan;
-  const coefficients = { buffer: scratch.coefficients };
-  const expertWeights = { buffer: scratch.mixedWeights };
-  const mlpWeights = { buffer: scratch.mlpWeights };
-  const mix = residualMix(shaders, {
-    label: `layer.${layer}.residual_mix`,
-    x: { buffer: scratch.normed },
-    weights: plan.weights.stacked(`blk.${layer}.ffn_coefficient.weight`),
-    bias: plan.weights.vector(`blk.${layer}.ffn_coefficient.bias`),
-    routeWeights: weights,
-    topK,
-    coefficients,
-    expertWeights,
-    mlpWeights,
-  });
-  const mlp: ExpertGroup = {
-    label: `layer.${layer}.mlp`,
-    placed: plan.weights.shared(layer),
-    experts: 1,
-    topK: 1,
-    width: shared.width,
-    activation,
-    route: { ids: { buffer: plan.denseIds }, weights: mlpWeights },
-  };
+  const { scratch } = plan;
+  const weighted = shared.kind === 'residual' || shared.gated;
+  const [first, second] = expertSteps(
+    plan,
+    session,
+    {
+      label: `layer.${layer}.shared`,
+      placed: plan.weights.shared(layer),
+      experts: 1,
+      topK: 1,
+      width: shared.width,
+      activation,
+      route: { ids: { buffer: plan.denseIds }, weights: { buffer: weighted ? scratch.sharedWeights : plan.denseWeights } },
+      // In decode a buffer of its own: neither first half waits for the other.
+      hidden: { buffer: mode === 'decode' ? scratch.sharedHidden : scratch.hidden },
+    },
+    mode,
+  );
+  const [before, after] = mode === 'decode' ? [first, second] : [[], [...first, ...second]];
+  if (shared.kind === 'shared') return { before, after, routedWeights: weights, taps: [] };
+  const mixed = { buffer: scratch.mixedWeights };
   return {
-    before: [mix],
-    after: expertSteps(plan, session, mlp, mode),
-    routedWeights: expertWeights,
+    before: [residualMixStep(plan, layer, topK, weights, mixed), ...before],
+    after,
+    routedWeights: mixed,
     taps: [{ name: `moe.${layer}.coefficient`, dtype: 'F32', buffer: scratch.coefficients, offset: 0, width: 2 }],
   };
+}
+
+/** Residual MoE: a learned softmax mixes the dense MLP with the routed experts. */
+function residualMixStep({ shaders, scratch, weights }: PlanContext, layer: number, topK: number, routeWeights: GPUBufferBinding, expertWeights: GPUBufferBinding): Promise<Step> {
+  return residualMix(shaders, {
+    label: `layer.${layer}.residual_mix`,
+    x: { buffer: scratch.normed },
+    weights: weights.stacked(`blk.${layer}.ffn_coefficient.weight`),
+    bias: weights.vector(`blk.${layer}.ffn_coefficient.bias`),
+    routeWeights,
+    topK,
+    coefficients: { buffer: scratch.coefficients },
+    expertWeights,
+    mlpWeights: { buffer: scratch.sharedWeights },
+  });
 }
 
 /** Experts that a token chooses `topK` of: a layer's routed ones, or a dense MLP as the only one. */
@@ -140,39 +161,45 @@ interface ExpertGroup {
   readonly width: number;
   readonly activation: Activation;
   readonly route: Route;
+  /** [tokens · topK, width] f32 of scratch */
+  readonly hidden: GPUBufferBinding;
 }
 
-/** The experts themselves: residual stream += weighted sum of the chosen experts' outputs. */
-function expertSteps(plan: PlanContext, session: SessionBuffers, group: ExpertGroup, mode: Mode): Steps {
+/** The experts themselves, in two halves: residual stream += weighted sum of the chosen experts' outputs. */
+function expertSteps(plan: PlanContext, session: SessionBuffers, group: ExpertGroup, mode: Mode): readonly [first: Steps, second: Steps] {
   const { shaders, scratch, spec } = plan;
-  const { placed, experts, topK, width, activation, route } = group;
+  const { placed, experts, topK, width, activation, route, hidden } = group;
   const { gateUp, down, slots } = placed;
   const { ids, weights } = route;
   const x = { buffer: scratch.normed };
-  const hidden = { buffer: scratch.hidden };
   const out = { buffer: scratch.x };
   const table = { buffer: slots };
   const label = (stage: string) => `${group.label}_${stage}`;
   if (mode === 'decode') {
     return [
-      expertGateUp(shaders, { label: label('gate_up'), x, ids, slots: table, pool: gateUp, hidden, topK, activation }),
-      expertDown(shaders, { label: label('down'), hidden, ids, weights, slots: table, pool: down, out, topK }),
+      [expertGateUp(shaders, { label: label('gate_up'), x, ids, slots: table, pool: gateUp, hidden, topK, activation })],
+      [expertDown(shaders, { label: label('down'), hidden, ids, weights, slots: table, pool: down, out, topK })],
     ];
   }
   const maxTokens = plan.chunk;
   const tables = plan.moePlanBuffer({ experts, topK, maxTokens });
   const expertOut = { buffer: scratch.expertOut };
   return [
-    moePlan(shaders, { label: label('plan'), ids, experts, topK, maxTokens, width, hiddenSize: spec.hiddenSize, batch: { buffer: session.batch }, plan: tables }),
-    groupedGateUp(shaders, { label: label('gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation }),
-    groupedDown(shaders, { label: label('down'), hidden, plan: tables, slots: table, pool: down, out: expertOut }),
-    moeGather(shaders, { label: label('gather'), y: expertOut, weights, out, width: spec.hiddenSize, topK }),
+    [
+      moePlan(shaders, { label: label('plan'), ids, experts, topK, maxTokens, width, hiddenSize: spec.hiddenSize, batch: { buffer: session.batch }, plan: tables }),
+      groupedGateUp(shaders, { label: label('gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation }),
+    ],
+    [
+      groupedDown(shaders, { label: label('down'), hidden, plan: tables, slots: table, pool: down, out: expertOut }),
+      moeGather(shaders, { label: label('gather'), y: expertOut, weights, out, width: spec.hiddenSize, topK }),
+    ],
   ];
 }
 
-function routerTaps({ scratch }: PlanContext, { topK, experts }: MoeSpec, index: number, { ids, weights }: Route): readonly Tap[] {
+function routerTaps({ scratch }: PlanContext, ffn: MoeSpec, index: number, { ids, weights }: Route): readonly Tap[] {
+  const { topK, experts } = ffn;
   return [
-    { name: `moe.${index}.router_logits`, dtype: 'F32', buffer: scratch.routerLogits, offset: 0, width: experts },
+    { name: `moe.${index}.router_logits`, dtype: 'F32', buffer: scratch.routerLogits, offset: 0, width: experts, stride: routerRows(ffn) },
     { name: `moe.${index}.ids`, dtype: 'I32', buffer: ids.buffer, offset: ids.offset ?? 0, width: topK },
     { name: `moe.${index}.weights`, dtype: 'F32', buffer: weights.buffer, offset: 0, width: topK },
   ];

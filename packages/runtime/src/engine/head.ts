@@ -24,7 +24,7 @@ export function embeddingSteps({ shaders, scratch, weights, spec, chunk }: PlanC
 
 /** Final norm and logits of the batch's last token; one dispatch for each piece of the output matrix. */
 export function lastLogitsSteps({ shaders, scratch, weights, spec }: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
-  const norm = { weight: weights.vector('output_norm.weight'), eps: spec.finalNorm.eps };
+  const norm = { weight: weights.vector(`${spec.finalNorm.tensor}.weight`), eps: spec.finalNorm.eps };
   return Promise.all(
     weights.tensor(spec.output.tensor).pieces.map(({ buffer, matrix, firstRow }) =>
       gemv(shaders, {
@@ -51,7 +51,7 @@ export async function allLogitsSteps(
   const norm = rmsNorm(shaders, {
     label: 'final_norm',
     x: { buffer: scratch.x },
-    weight: weights.vector('output_norm.weight'),
+    weight: weights.vector(`${spec.finalNorm.tensor}.weight`),
     eps: spec.finalNorm.eps,
     out: normed,
     width: spec.hiddenSize,

@@ -9,6 +9,8 @@ export interface Tap {
   readonly offset: number;
   /** Values a token. */
   readonly width: number;
+  /** Values from a token's first to the next one's; default: `width`. */
+  readonly stride?: number;
 }
 
 /** Steps in order, then the values that are complete after them. */

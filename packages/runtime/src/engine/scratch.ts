@@ -1,4 +1,4 @@
-import type { ModelSpec } from '../model/spec.ts';
+import type { ModelSpec, MoeSpec } from '../model/spec.ts';
 import type { GpuMemory } from '../residency/gpu-memory.ts';
 
 /** Bytes that each MoE layer's router choice takes in the result buffer: k ≤ 64 ids, at a bindable offset. */
@@ -7,20 +7,29 @@ export const ROUTE_BYTES = 256;
 /** Sizes of the widest layer, which scratch buffers are made for. */
 export interface Widths {
   readonly hidden: number;
-  readonly experts: number;
+  /** Hidden width of the expert beside the routed ones. */
+  readonly shared: number;
+  /** Outputs of the router, its shared expert's gate included. */
+  readonly routerRows: number;
   readonly topK: number;
 }
 
 export function widestLayer(spec: ModelSpec): Widths {
-  const widths = { hidden: 0, experts: 1, topK: 1 };
+  const widths = { hidden: 0, shared: 0, routerRows: 1, topK: 1 };
   for (const { ffn } of spec.layers) {
     const topK = ffn.kind === 'moe' ? ffn.topK : 1;
-    const shared = ffn.kind === 'moe' && ffn.shared.kind !== 'none' ? ffn.shared.width : 0;
-    widths.hidden = Math.max(widths.hidden, topK * ffn.width, shared);
-    widths.experts = Math.max(widths.experts, ffn.kind === 'moe' ? ffn.experts : 1);
+    widths.hidden = Math.max(widths.hidden, topK * ffn.width);
     widths.topK = Math.max(widths.topK, topK);
+    if (ffn.kind === 'dense') continue;
+    widths.routerRows = Math.max(widths.routerRows, routerRows(ffn));
+    widths.shared = Math.max(widths.shared, ffn.shared.kind === 'none' ? 0 : ffn.shared.width);
   }
   return widths;
+}
+
+/** Logits a token of a layer's router: one an expert, and one more where it gates a shared expert. */
+export function routerRows({ experts, shared }: MoeSpec): number {
+  return experts + (shared.kind === 'shared' && shared.gated ? 1 : 0);
 }
 
 /**
@@ -35,11 +44,14 @@ export class Scratch {
   readonly expertIds: GPUBuffer;
   readonly expertIdsStride: number;
   readonly expertWeights: GPUBuffer;
-  /** Residual MoE: shares of experts and MLP, and the weights that come of them. */
+  /** Residual MoE: shares of experts and MLP, and the experts' weights that come of them. */
   readonly coefficients: GPUBuffer;
   readonly mixedWeights: GPUBuffer;
-  readonly mlpWeights: GPUBuffer;
+  /** Weight of what runs beside the routed experts. */
+  readonly sharedWeights: GPUBuffer;
   readonly hidden: GPUBuffer;
+  /** In decode the shared expert's, so that it need not wait for the routed ones. */
+  readonly sharedHidden: GPUBuffer;
   readonly expertOut: GPUBuffer;
   readonly logits: GPUBuffer;
 
@@ -48,7 +60,7 @@ export class Scratch {
     const rows = (label: string, width: number) => memory.storage(`scratch.${label}`, tokens * width * 4);
     this.x = rows('x', spec.hiddenSize);
     this.normed = rows('normed', spec.hiddenSize);
-    this.routerLogits = rows('router_logits', widths.experts);
+    this.routerLogits = rows('router_logits', widths.routerRows);
     // Bindings start at multiples of 256 bytes.
     this.expertIdsStride = Math.ceil((tokens * widths.topK * 4) / 256) * 256;
     const moeLayers = spec.layers.filter(({ ffn }) => ffn.kind === 'moe').length;
@@ -56,8 +68,9 @@ export class Scratch {
     this.expertWeights = rows('expert_weights', widths.topK);
     this.coefficients = rows('coefficients', 2);
     this.mixedWeights = rows('mixed_weights', widths.topK);
-    this.mlpWeights = rows('mlp_weights', 1);
-    this.hidden = rows('hidden', widths.hidden);
+    this.sharedWeights = rows('shared_weights', 1);
+    this.hidden = rows('hidden', Math.max(widths.hidden, widths.shared));
+    this.sharedHidden = memory.storage('scratch.shared_hidden', Math.max(widths.shared, 1) * 4);
     this.expertOut = rows('expert_out', widths.topK * spec.hiddenSize);
     this.logits = memory.storage('scratch.logits', logitRows * spec.vocabSize * 4);
   }

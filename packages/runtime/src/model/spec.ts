@@ -35,6 +35,8 @@ export interface OutputSpec {
 }
 
 export interface NormSpec {
+  /** Its weight's GGUF name without `blk.N.` and `.weight`: the same norm has several. */
+  readonly tensor: string;
   readonly kind: 'rms' | 'layer';
   readonly eps: number;
   readonly bias: boolean;

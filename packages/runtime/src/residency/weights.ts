@@ -15,15 +15,12 @@ export interface Destination {
   readonly firstRow: number;
 }
 
-interface TypedShape {
-  /** ggml type number. */
-  readonly type: number;
-  readonly rows: number;
-  readonly cols: number;
-}
-
-function typedShape(info: TensorInfo): TypedShape {
-  return { type: info.type, ...matrixShape(info) };
+/** A tensor whose rows are matrices of a pool's slots. */
+interface PooledTensor {
+  readonly pool: ExpertPool;
+  /** The one expert whose tensor it is; undefined where all experts' are stacked in it. */
+  readonly expert: number | undefined;
+  readonly matrix: PlanarMatrix;
 }
 
 /** Stacked tensors of `blk.N`, in the order in which their outputs are concatenated. */
@@ -31,14 +28,18 @@ const QKV = ['attn_q', 'attn_k', 'attn_v'] as const;
 const GATE_UP = ['ffn_gate', 'ffn_up'] as const;
 const DOWN = ['ffn_down'] as const;
 
+/** Which of a layer's FFNs a tensor belongs to, by the ending of its name: the routed experts, the shared one, a dense MLP. */
+type FfnEnding = '_exps' | '_shexp' | '';
+
 /**
  * Every weight's place in GPU memory. Allocates when made; bytes arrive later, shard by shard, through
- * `destinations`. All experts have a slot; a dense FFN is a pool of one expert.
+ * `destinations`. All experts have a slot; a dense FFN is a pool of one expert, and so is a shared expert.
  */
 export class ModelWeights {
   readonly #trunk = new Map<string, Destination[]>();
   readonly #stacks = new Map<string, StackedWeights>();
   readonly #vectors = new Map<string, GPUBufferBinding>();
+  readonly #pooled = new Map<string, PooledTensor>();
   readonly #experts = new Map<number, PlacedExperts>();
   readonly #shared = new Map<number, PlacedExperts>();
   readonly #maxBinding: number;
@@ -55,7 +56,7 @@ export class ModelWeights {
     const { limits } = memory.device;
     this.#maxBinding = Math.min(maxBindingBytes, limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     for (const layer of spec.layers) this.#placeLayer(layer);
-    for (const info of gguf.tensors.values()) if (!this.#isPlaced(info.name)) this.#placeTensor(info);
+    for (const info of gguf.tensors.values()) if (!this.#trunk.has(info.name) && !this.#pooled.has(info.name)) this.#placeTensor(info);
     this.bytes = memory.bytes;
   }
 
@@ -92,7 +93,7 @@ export class ModelWeights {
     return found;
   }
 
-  /** What runs beside a layer's routed experts: pools of one expert. */
+  /** What every token uses beside a layer's routed experts: pools of one expert. */
   shared(layer: number): PlacedExperts {
     const found = this.#shared.get(layer);
     if (!found) throw new UnsupportedSpecError(this.spec.arch, `an MLP beside the experts of layer ${layer}, which the file does not have`);
@@ -103,60 +104,40 @@ export class ModelWeights {
   destinations(tensor: string, expert?: number): readonly Destination[] {
     const trunk = this.#trunk.get(tensor);
     if (trunk) return trunk;
-    const match = /^blk\.(\d+)\.(ffn_\w+?)(_exps)?(?:\.(\d+))?\.weight$/.exec(tensor);
-    const layer = Number(match?.[1]);
-    const number = match?.[4];
-    const index = expert ?? Number(number ?? 0);
-    const name = match?.[2] ?? '';
-    const routed = match?.[3] !== undefined || number !== undefined;
-    const { gateUp, down } = (routed ? undefined : this.#shared.get(layer)) ?? this.experts(layer);
-    const [pool, position] = name === 'ffn_down' ? [down, 0] : [gateUp, GATE_UP.findIndex((known) => known === name)];
-    const matrix = pool.matrices[position];
-    const page = pool.pages[Math.floor(index / pool.slotsPerPage)];
-    if (!matrix || !page) throw new UnsupportedSpecError(this.spec.arch, `the tensor ${tensor}`);
-    const slotWord = (index % pool.slotsPerPage) * pool.slotWords;
+    const pooled = this.#pooled.get(tensor);
+    const slot = pooled?.expert ?? expert ?? 0;
+    const page = pooled?.pool.pages[Math.floor(slot / pooled.pool.slotsPerPage)];
+    if (!pooled || !page) throw new UnsupportedSpecError(this.spec.arch, `the tensor ${tensor}`);
+    const { pool, matrix } = pooled;
+    const slotWord = (slot % pool.slotsPerPage) * pool.slotWords;
     return [{ buffer: page.buffer, matrix: { ...matrix, baseWord: slotWord + matrix.baseWord }, firstRow: 0 }];
-  }
-
-  #isPlaced(name: string): boolean {
-    return this.#trunk.has(name) || this.#vectors.has(name) || /_exps\.|\.ffn_(gate|up|down)\.(\d+\.)?weight$/.test(name);
   }
 
   #placeLayer({ index, ffn }: LayerSpec): void {
     const block = `blk.${index}.`;
     this.#placeStack(`${block}attn_qkv`, QKV.map((name) => this.#info(`${block}${name}.weight`)));
-    const biases = QKV.map((name) => this.gguf.tensors.get(`${block}${name}.bias`));
-    if (biases.every((bias) => bias !== undefined)) this.#placeVectors(`${block}attn_qkv.bias`, biases);
-    const experts = ffn.kind === 'moe' ? ffn.experts : 1;
-    this.#experts.set(index, this.#placeExperts(block, experts, (name) => this.#expertMatrix(block, name, experts)));
-    if (ffn.kind === 'moe' && ffn.shared.kind === 'residual') {
-      this.#shared.set(index, this.#placeExperts(`${block}shared_`, 1, (name) => typedShape(this.#info(`${block}${name}.weight`))));
+    if (ffn.kind === 'dense') {
+      this.#experts.set(index, this.#placeFfn(block, '', 1));
+      return;
     }
+    const { experts, shared } = ffn;
+    const gate = shared.kind === 'shared' && shared.gated ? [this.#info(`${block}ffn_gate_inp_shexp.weight`)] : [];
+    this.#placeStack(`${block}router`, [this.#info(`${block}ffn_gate_inp.weight`), ...gate]);
+    this.#experts.set(index, this.#placeFfn(block, '_exps', experts));
+    if (shared.kind !== 'none') this.#shared.set(index, this.#placeFfn(block, shared.kind === 'shared' ? '_shexp' : '', 1));
   }
 
-  /** Pools and slot table of experts that all have matrices of these shapes. */
-  #placeExperts(label: string, experts: number, matrix: (name: string) => TypedShape): PlacedExperts {
-    const gateUp = this.#placePool(`${label}ffn_gate_up`, GATE_UP.map(matrix), experts);
-    const down = this.#placePool(`${label}ffn_down`, DOWN.map(matrix), experts);
-    const slots = this.memory.storage(`${label}expert_slots`, experts * 4);
+  #placeFfn(block: string, ending: FfnEnding, experts: number): PlacedExperts {
+    const gateUp = this.#placePool(block, GATE_UP, ending, experts);
+    const down = this.#placePool(block, DOWN, ending, experts);
+    const slots = this.memory.storage(`${block}ffn${ending}_slots`, experts * 4);
     this.memory.device.queue.writeBuffer(slots, 0, Uint32Array.from({ length: experts }, (_, expert) => expert));
     return { gateUp, down, slots };
   }
 
-  /** One expert's matrix of a kind: stacked tensors, old files' tensor per expert, or a dense layer's own. */
-  #expertMatrix(block: string, name: string, experts: number): TypedShape {
-    const info =
-      this.gguf.tensors.get(`${block}${name}_exps.weight`) ??
-      this.gguf.tensors.get(`${block}${name}.0.weight`) ??
-      this.#info(`${block}${name}.weight`);
-    if (experts > 1 && info.shape.length === 3 && info.shape[0] !== experts) {
-      throw new UnsupportedSpecError(this.spec.arch, `${info.name} with ${info.shape[0]} experts instead of ${experts}`);
-    }
-    return typedShape(info);
-  }
-
+  /** Matrices over one input, and one bias for all their outputs where any of them has one. */
   #placeStack(name: string, infos: readonly TensorInfo[]): void {
-    const { matrices, words } = stack(infos.map(typedShape));
+    const { matrices, words } = stack(infos.map((info) => ({ type: info.type, ...matrixShape(info) })));
     this.#checkBinding(name, words * 4);
     const buffer = this.memory.storage(name, words * 4);
     this.#stacks.set(name, { binding: { buffer }, matrices });
@@ -164,20 +145,42 @@ export class ModelWeights {
       const matrix = matrices[position];
       if (matrix) this.#trunk.set(info.name, [{ buffer, matrix, firstRow: 0 }]);
     }
+    const biases = infos.map((info) => this.gguf.tensors.get(info.name.replace(/weight$/, 'bias')));
+    if (biases.some((bias) => bias !== undefined)) this.#placeVectors(`${name}.bias`, biases, matrices.map(({ rows }) => rows));
   }
 
-  #placePool(name: string, shapes: readonly TypedShape[], experts: number): ExpertPool {
-    const { matrices, words: slotWords } = stack(shapes);
+  #placePool(block: string, names: readonly string[], ending: FfnEnding, experts: number): ExpertPool {
+    const parts = names.map((name) => this.#expertTensors(block, name, ending, experts));
+    const { matrices, words: slotWords } = stack(parts.map(({ matrix }) => matrix));
+    const name = `${block}${names.join('_')}${ending}`;
     this.#checkBinding(`${name} (one expert)`, slotWords * 4);
     const slotsPerPage = Math.min(experts, Math.floor(this.#maxBinding / (slotWords * 4)));
     const pages = Array.from({ length: Math.ceil(experts / slotsPerPage) }, (_, page) => ({
       buffer: this.memory.storage(`${name}.${page}`, Math.min(slotsPerPage, experts - page * slotsPerPage) * slotWords * 4),
     }));
-    return { pages, slotsPerPage, slotWords, matrices };
+    const pool = { pages, slotsPerPage, slotWords, matrices };
+    for (const [position, { tensors }] of parts.entries()) {
+      const matrix = matrices[position];
+      if (!matrix) continue;
+      for (const [expert, tensor] of tensors.entries()) this.#pooled.set(tensor, { pool, expert: tensors.length > 1 ? expert : undefined, matrix });
+    }
+    return pool;
+  }
+
+  /** One expert's matrix of a kind, and the tensors that hold it: one for all experts, or old files' one for each. */
+  #expertTensors(block: string, name: string, ending: FfnEnding, experts: number): { tensors: readonly string[]; matrix: { type: number; rows: number; cols: number } } {
+    const stacked = `${block}${name}${ending}.weight`;
+    const each = Array.from({ length: experts }, (_, expert) => `${block}${name}.${expert}.weight`);
+    const tensors = ending !== '_exps' || this.gguf.tensors.has(stacked) ? [stacked] : each;
+    const info = this.#info(tensors[0] ?? stacked);
+    if (experts > 1 && info.shape.length === 3 && info.shape[0] !== experts) {
+      throw new UnsupportedSpecError(this.spec.arch, `${info.name} with ${info.shape[0]} experts instead of ${experts}`);
+    }
+    return { tensors, matrix: { type: info.type, ...matrixShape(info) } };
   }
 
   #placeTensor(info: TensorInfo): void {
-    if (info.shape.length === 1) return this.#placeVectors(info.name, [info]);
+    if (info.shape.length === 1) return this.#placeVectors(info.name, [info], [info.shape[0] ?? 0]);
     const { rows, cols } = matrixShape(info);
     // Even row counts keep two-byte planes on whole words at every cut.
     const rowBytes = planarBytes(info.type, cols * 32) / 32;
@@ -192,17 +195,14 @@ export class ModelWeights {
     this.#trunk.set(info.name, pieces);
   }
 
-  /** Vectors one after the other in one buffer, so that stacked weights have one bias. */
-  #placeVectors(name: string, infos: readonly TensorInfo[]): void {
-    const lengths = infos.map((info) => {
-      if (info.type !== F32) throw new UnsupportedSpecError(this.spec.arch, `${info.name} as F32 (norms and biases come in no other type)`);
-      return info.shape.reduce((product, size) => product * size, 1);
-    });
+  /** Vectors one after the other in one buffer, so that stacked weights have one bias; those that the file lacks stay 0. */
+  #placeVectors(name: string, infos: readonly (TensorInfo | undefined)[], lengths: readonly number[]): void {
     const buffer = this.memory.storage(name, lengths.reduce((sum, length) => sum + length, 0) * 4);
     let baseWord = 0;
     for (const [position, info] of infos.entries()) {
       const cols = lengths[position] ?? 0;
-      this.#trunk.set(info.name, [{ buffer, matrix: { type: F32, rows: 1, cols, baseWord }, firstRow: 0 }]);
+      if (info && info.type !== F32) throw new UnsupportedSpecError(this.spec.arch, `${info.name} as F32 (norms and biases come in no other type)`);
+      if (info) this.#trunk.set(info.name, [{ buffer, matrix: { type: F32, rows: 1, cols, baseWord }, firstRow: 0 }]);
       baseWord += cols;
     }
     this.#vectors.set(name, { buffer });

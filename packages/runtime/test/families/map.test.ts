@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ModelMetadataError, ModelTensorError, UnsupportedFamilyError } from '../../src/model/families/errors.ts';
-import { specFromGguf } from '../../src/model/families/index.ts';
+import { specFromGguf, SUPPORTED_FAMILIES } from '../../src/model/families/index.ts';
 import { UnsupportedTensorTypeError } from '../../src/model/gguf/errors.ts';
 import type { ModelSpec } from '../../src/model/spec.ts';
 import { read } from '../gguf/refusals.ts';
@@ -41,7 +41,7 @@ describe('families', () => {
       name: 'UnsupportedFamilyError',
       code: 'unsupported-family',
       family: 'mamba',
-      supported: ['llama', 'qwen3', 'olmoe', 'qwen3moe', 'prmoe'],
+      supported: SUPPORTED_FAMILIES,
     });
     expect(await refusal({ arch: 'llama' }, { pairs: [pair('general.architecture', T.string, '__proto__')] })).toBeInstanceOf(UnsupportedFamilyError);
   });
@@ -98,6 +98,45 @@ describe('defaults and options', () => {
   it('router options', async () => {
     const options = { pairs: [pair('qwen3moe.expert_weights_norm', T.bool, false), pair('qwen3moe.expert_weights_scale', T.f32, 2.5)] };
     expect((await map({ arch: 'qwen3moe' }, options)).layers[0]?.ffn).toMatchObject({ router: { renormalise: null, scale: 2.5 } });
+  });
+
+  it('gating functions, groups and biases of the router', async () => {
+    const router = async (...pairs: WrittenPair[]) => (await map({ arch: 'qwen3moe', experts: 4 }, { pairs })).layers[0]?.ffn;
+    const number = (key: string, value: number) => pair(`qwen3moe.${key}`, T.u32, value);
+    expect(await router(number('expert_gating_func', 0))).toMatchObject({ router: { score: 'softmax', softmaxAfterTopK: false } });
+    expect(await router(number('expert_gating_func', 2))).toMatchObject({ router: { score: 'sigmoid', renormalise: { eps: 1e-20 }, groups: null } });
+    expect(await router(number('expert_gating_func', 3))).toMatchObject({ router: { score: 'none', softmaxAfterTopK: true } });
+    const groups = [number('expert_group_count', 2), number('expert_group_used_count', 1)];
+    expect(await router(...groups)).toMatchObject({ router: { groups: { count: 2, keep: 1, by: 'max' } } });
+    expect(await router(...groups, number('expert_gating_func', 2))).toMatchObject({ router: { groups: { by: 'top2-sum' } } });
+    const tensors = [tensor('blk.0.ffn_gate_inp.bias', [2]), tensor('blk.0.exp_probs_b.bias', [2]), tensor('blk.0.ffn_down_exps.scale', [2])];
+    expect((await map({ arch: 'qwen3moe' }, { tensors })).layers[0]?.ffn).toMatchObject({ router: { logitBias: true, selectionBias: true, perExpertScale: true } });
+  });
+
+  it('shared experts, by their tensors', async () => {
+    const shexp = (width: number) => ['gate', 'up'].map((name) => tensor(`blk.0.ffn_${name}_shexp.weight`, [width, 32])).concat(tensor('blk.0.ffn_down_shexp.weight', [32, width]));
+    const shared = async (tensors: WrittenTensor[], ...pairs: WrittenPair[]) => (await map({ arch: 'qwen3moe' }, { tensors, pairs })).layers[0]?.ffn;
+    const count = pair('qwen3moe.expert_shared_count', T.u32, 2);
+    const width = pair('qwen3moe.expert_shared_feed_forward_length', T.u32, 96);
+    expect(await shared(shexp(32))).toMatchObject({ shared: { kind: 'shared', width: 32, gated: false } });
+    expect(await shared(shexp(64), count)).toMatchObject({ shared: { width: 64 } });
+    expect(await shared(shexp(96), count, width)).toMatchObject({ shared: { width: 96 } });
+    expect(await shared([...shexp(32), tensor('blk.0.ffn_gate_inp_shexp.weight', [32])])).toMatchObject({ shared: { gated: true } });
+    expect(await refusal({ arch: 'qwen3moe' }, { tensors: shexp(32), pairs: [count] })).toMatchObject({ tensor: 'blk.0.ffn_gate_shexp.weight', expected: [64, 32] });
+  });
+
+  it('dense layers first, and every other one', async () => {
+    const kinds = async (key: string, value: number, dense: readonly number[]) => {
+      const names = ['gate', 'up', 'down'];
+      const changes = {
+        pairs: [pair(`qwen3moe.${key}`, T.u32, value)],
+        tensors: dense.flatMap((layer) => names.map((name) => tensor(`blk.${layer}.ffn_${name}.weight`, [32, 32]))),
+        without: dense.flatMap((layer) => ['gate_inp', ...names.map((name) => `${name}_exps`)].map((name) => `blk.${layer}.ffn_${name}.weight`)),
+      };
+      return (await map({ arch: 'qwen3moe', layers: 4 }, changes)).layers.map(({ ffn }) => ffn.kind);
+    };
+    expect(await kinds('leading_dense_block_count', 1, [0])).toEqual(['dense', 'moe', 'moe', 'moe']);
+    expect(await kinds('interleave_moe_layer_step', 2, [0, 2])).toEqual(['dense', 'moe', 'dense', 'moe']);
   });
 
   it('RoPE scaling', async () => {
@@ -182,7 +221,9 @@ describe('refused metadata', () => {
     ['expert_count', T.i32, [-1, 2 ** 30]],
     ['expert_used_count', T.i32, [0, -1, 3]],
     ['expert_weights_norm', T.u32, [1]],
-    ['expert_gating_func', T.u32, [2, 3, 9]],
+    ['expert_gating_func', T.u32, [4, 9]],
+    ['leading_dense_block_count', T.i32, [-1]],
+    ['interleave_moe_layer_step', T.i32, [0, -1]],
   ])('%s of type %i', async (key, type, values) => {
     for (const value of values) {
       const error = await refusal({ arch: 'olmoe' }, { pairs: [pair(`olmoe.${key}`, type, value)] });
@@ -209,9 +250,9 @@ describe('refused tensors', () => {
   });
 
   it('types that no kernel decodes, by name', async () => {
-    const error = await refusal({ arch }, { tensors: [tensor('blk.0.attn_q.weight', [32, 32], 20)] });
+    const error = await refusal({ arch }, { tensors: [tensor('blk.0.attn_q.weight', [32, 32], 9)] });
     expect(error).toBeInstanceOf(UnsupportedTensorTypeError);
-    expect(error).toMatchObject({ code: 'unsupported-tensor-type', tensor: 'blk.0.attn_q.weight', type: 'IQ4_NL', supported: expect.arrayContaining(['Q4_0', 'Q6_K', 'BF16']) });
+    expect(error).toMatchObject({ code: 'unsupported-tensor-type', tensor: 'blk.0.attn_q.weight', type: 'Q8_1', supported: expect.arrayContaining(['Q4_0', 'Q6_K', 'BF16', 'MXFP4']) });
   });
 
   it('norms of a type other than F32', async () => {
@@ -224,7 +265,7 @@ describe('refused tensors', () => {
   });
 
   it('tensors that belong to no such model', async () => {
-    expect(await refusal({ arch }, { tensors: [tensor('blk.0.ffn_up_shexp.weight', [32, 32])] })).toMatchObject({ code: 'model-tensor', tensor: 'blk.0.ffn_up_shexp.weight' });
+    expect(await refusal({ arch }, { tensors: [tensor('blk.0.ffn_up_extra.weight', [32, 32])] })).toMatchObject({ code: 'model-tensor', tensor: 'blk.0.ffn_up_extra.weight' });
   });
 
   it('one expert written without its dimension is the same shape', async () => {

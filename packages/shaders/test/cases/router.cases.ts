@@ -70,6 +70,23 @@ for (const shape of shapes) {
   });
 }
 
+kernelCase('router gates a shared expert with the logit after the experts\'', async (t) => {
+  const [experts, topK, tokens] = [6, 2, 5];
+  const logits = t.randomNormal(tokens * (experts + 1), 4);
+  const ids = t.output(tokens * topK * 4);
+  const weights = t.output(tokens * topK * 4);
+  const sharedGate = t.output((tokens + 1) * 4);
+  const step = await routerTopK(t.context, { label: 'router', logits: t.input(logits), ids, weights, experts, topK, router: PLAIN, sharedGate });
+  await t.run([step], { tokens, context: tokens });
+  const rows = Array.from({ length: tokens }, (_, token) => [...logits.subarray(token * (experts + 1), (token + 1) * (experts + 1))]);
+  const expected = rows.map((row) => routeReference(row.slice(0, experts), topK, PLAIN));
+  expectEqual('ids', await t.readInts(ids, tokens * topK), expected.flatMap((routing) => routing.ids));
+  expectClose('weights', await t.readFloats(weights, tokens * topK), expected.flatMap((routing) => routing.weights), { relative: 1e-6, absolute: 1e-7 });
+  const gates = await t.readFloats(sharedGate, tokens + 1);
+  expectClose('shared weights', gates.subarray(0, tokens), rows.map((row) => 1 / (1 + Math.exp(-(row[experts] ?? NaN)))), { relative: 1e-6, absolute: 1e-7 });
+  if (!Number.isNaN(gates[tokens])) throw new Error('a weight beyond the last token was written');
+});
+
 kernelCase('router gives ties to the lowest expert', async (t) => {
   const shape = { name: 'ties', experts: 300, topK: 10, router: PLAIN };
   // Few distinct values, both zeros among them.

@@ -21,7 +21,7 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
   const project = product(context, {
     stage: 'qkv',
     x: scratch.x,
-    norm: { weight: `${block}attn_norm.weight`, eps: attentionNorm.eps, into: scratch.normed },
+    norm: { weight: `${block}${attentionNorm.tensor}.weight`, eps: attentionNorm.eps, into: scratch.normed },
     weights: `${block}attn_qkv`,
     ...(attention.qkvBias ? { bias: `${block}attn_qkv.bias` } : {}),
     out: qkv,

@@ -1,34 +1,47 @@
-import type { AttentionSpec, DenseSpec, LayerSpec, ModelSpec, MoeSpec, NormSpec, RopeSpec, RouterSpec } from '../spec.ts';
+import type { Activation, AttentionSpec, DenseSpec, LayerSpec, ModelSpec, MoeSpec, NormSpec, RopeSpec, RouterSpec, SharedExpertSpec } from '../spec.ts';
 import type { ModelKeys } from './keys.ts';
 import { CONTEXT, EPSILON, EXPERTS, FACTOR, HEAD_DIM, HEADS, LAYERS, VOCABULARY, WIDTH } from './limits.ts';
 import { ropeSpec } from './rope.ts';
 
 /** Where families of Llama-like decoders differ although their metadata looks alike. */
-interface DecoderTraits {
+export interface DecoderTraits {
   readonly ropeKind: RopeSpec['kind'];
-  readonly qkNorm: AttentionSpec['qkNorm'];
+  /** Default: none. */
+  readonly qkNorm?: AttentionSpec['qkNorm'];
   /** Whether the chosen experts' weights are divided by their sum, unless `expert_weights_norm` says otherwise. */
   readonly renormalise: boolean;
+  /** Tensor of the norm before the FFN; default: `ffn_norm`. */
+  readonly ffnNorm?: string;
+  /** What else is particular about attention, by layer. */
+  readonly attention?: (layer: number) => Partial<AttentionSpec>;
+  /** What else is particular about the router. */
+  readonly router?: Partial<RouterSpec>;
+  /** Default: SwiGLU. */
+  readonly activation?: Activation;
 }
 
 /** Two norms, four projections and three FFN matrices: no layer has fewer tensors. */
 const MIN_TENSORS_PER_LAYER = 9;
 
-/** Spec of a Llama-like decoder: pre-norms (RMS), grouped-query attention with RoPE, SwiGLU FFN or softmax-routed experts. */
+/**
+ * Spec of a Llama-like decoder: pre-norms (RMS), grouped-query attention with RoPE, a gated FFN or routed experts with
+ * or without a shared one. What files say by keys or by tensors that are there is read for all families.
+ */
 export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
   const { arch, model } = keys;
   const layerCount = keys.int('block_count', LAYERS);
   if (layerCount * MIN_TENSORS_PER_LAYER > model.tensors.size) {
     keys.refuse('block_count', `is ${layerCount}, more layers than the file's ${model.tensors.size} tensors make`, layerCount);
   }
-  const norm: NormSpec = { kind: 'rms', eps: keys.float('attention.layer_norm_rms_epsilon', EPSILON), bias: false };
+  const eps = keys.float('attention.layer_norm_rms_epsilon', EPSILON);
+  const norm = (tensor: string): NormSpec => ({ tensor, kind: 'rms', eps, bias: false });
   const hiddenSize = keys.int('embedding_length', WIDTH);
   const contextLength = keys.int('context_length', CONTEXT);
-  const attention = attentionSpecs(keys, traits, { layerCount, hiddenSize, contextLength, eps: norm.eps });
+  const attention = attentionSpecs(keys, traits, { layerCount, hiddenSize, contextLength, eps });
   const ffn = ffnSpecs(keys, traits, layerCount);
   const layers = attention.map((spec, index): LayerSpec => {
     const block = ffn[index] ?? keys.refuse('block_count', 'does not match the layers');
-    return { index, attentionNorm: norm, attention: spec, ffnNorm: norm, ffn: block, residualScale: 1 };
+    return { index, attentionNorm: norm('attn_norm'), attention: spec, ffnNorm: norm(traits.ffnNorm ?? 'ffn_norm'), ffn: block, residualScale: 1 };
   });
   return {
     arch,
@@ -38,7 +51,7 @@ export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
     contextLength,
     embedding: { scale: 1, learnedPositions: false },
     layers,
-    finalNorm: norm,
+    finalNorm: norm('output_norm'),
     output: { tensor: model.tensors.has('output.weight') ? 'output.weight' : 'token_embd.weight', scale: 1, softcap: 0 },
   };
 }
@@ -61,7 +74,7 @@ interface Dimensions {
   readonly eps: number;
 }
 
-function attentionSpecs(keys: ModelKeys, { ropeKind, qkNorm }: DecoderTraits, { layerCount, hiddenSize, contextLength, eps }: Dimensions): AttentionSpec[] {
+function attentionSpecs(keys: ModelKeys, { ropeKind, qkNorm = 'none', attention }: DecoderTraits, { layerCount, hiddenSize, contextLength, eps }: Dimensions): AttentionSpec[] {
   const heads = keys.perLayer('attention.head_count', HEADS, layerCount);
   const kvHeads = keys.has('attention.head_count_kv') ? keys.perLayer('attention.head_count_kv', HEADS, layerCount) : heads;
   const headDim = keys.int('attention.key_length', HEAD_DIM, hiddenSize / (heads[0] ?? 1));
@@ -87,41 +100,73 @@ function attentionSpecs(keys: ModelKeys, { ropeKind, qkNorm }: DecoderTraits, { 
       sinks: false,
       softcap: 0,
       rope,
+      ...attention?.(layer),
     };
   });
 }
 
 function ffnSpecs(keys: ModelKeys, traits: DecoderTraits, layerCount: number): (DenseSpec | MoeSpec)[] {
+  const { activation = 'swiglu' } = traits;
   const experts = keys.perLayer('expert_count', EXPERTS, layerCount, 0);
   const denseWidths = keys.perLayer('feed_forward_length', WIDTH, layerCount);
   const hasExperts = experts.some((count) => count > 0);
   const topK = hasExperts ? keys.int('expert_used_count', { min: 1, max: EXPERTS.max }) : 0;
-  const router = routerSpec(keys, traits);
+  const firstMoe = keys.int('leading_dense_block_count', { min: 0, max: LAYERS.max }, 0);
+  const step = keys.int('interleave_moe_layer_step', LAYERS, 1);
+  const hasTensor = (layer: number, name: string): boolean => keys.model.tensors.has(`blk.${layer}.${name}`);
   return experts.map((count, layer): DenseSpec | MoeSpec => {
     const denseWidth = denseWidths[layer] ?? 0;
-    if (count === 0) {
-      const bias = ['ffn_gate', 'ffn_up', 'ffn_down'].some((name) => keys.model.tensors.has(`blk.${layer}.${name}.bias`));
-      return { kind: 'dense', width: denseWidth, activation: 'swiglu', bias };
+    if (count === 0 || layer < firstMoe || (layer + 1) % step !== 0) {
+      const bias = ['ffn_gate', 'ffn_up', 'ffn_down'].some((name) => hasTensor(layer, `${name}.bias`));
+      return { kind: 'dense', width: denseWidth, activation, bias };
     }
     if (topK > count) keys.refuse('expert_used_count', `is ${topK}, but layer ${layer} has ${count} experts`, topK);
     const width = keys.int('expert_feed_forward_length', WIDTH, denseWidth);
-    return { kind: 'moe', experts: count, topK, width, activation: 'swiglu', bias: false, router, shared: { kind: 'none' } };
+    const bias = hasTensor(layer, 'ffn_down_exps.bias');
+    const router = {
+      ...routerSpec(keys, traits),
+      logitBias: hasTensor(layer, 'ffn_gate_inp.bias'),
+      selectionBias: hasTensor(layer, 'exp_probs_b.bias'),
+      perExpertScale: hasTensor(layer, 'ffn_down_exps.scale'),
+    };
+    return { kind: 'moe', experts: count, topK, width, activation, bias, router, shared: sharedSpec(keys, layer, width) };
   });
 }
 
-/** Softmax over all experts; the chosen ones' weights renormalised or not, then scaled. */
-function routerSpec(keys: ModelKeys, traits: DecoderTraits): RouterSpec {
-  // llama.cpp's gating functions: 0 = unset, 1 = softmax.
-  keys.int('expert_gating_func', { min: 0, max: 1 }, 1);
+/** A shared expert where its tensors are there. Files tell its width, or of how many experts' width it is. */
+function sharedSpec(keys: ModelKeys, layer: number, width: number): SharedExpertSpec {
+  const { tensors } = keys.model;
+  if (!tensors.has(`blk.${layer}.ffn_up_shexp.weight`)) return { kind: 'none' };
+  const count = keys.int('expert_shared_count', { min: 0, max: EXPERTS.max }, 1) || 1;
   return {
-    score: 'softmax',
-    softmaxAfterTopK: false,
+    kind: 'shared',
+    width: keys.int('expert_shared_feed_forward_length', WIDTH, count * width),
+    gated: tensors.has(`blk.${layer}.ffn_gate_inp_shexp.weight`),
+  };
+}
+
+/** What `expert_gating_func` stands for, from 1 on; 0 is unset. */
+const GATING_FUNCTIONS: readonly Pick<RouterSpec, 'score' | 'softmaxAfterTopK'>[] = [
+  { score: 'softmax', softmaxAfterTopK: false },
+  { score: 'sigmoid', softmaxAfterTopK: false },
+  { score: 'none', softmaxAfterTopK: true },
+];
+
+/** Scores of all experts; the chosen ones' weights renormalised or not, then scaled. Biases are a matter of the layer. */
+function routerSpec(keys: ModelKeys, traits: DecoderTraits): RouterSpec {
+  const gating = keys.int('expert_gating_func', { min: 0, max: GATING_FUNCTIONS.length }, 0);
+  const score = { score: 'softmax', softmaxAfterTopK: false, ...traits.router, ...GATING_FUNCTIONS[gating - 1] } as const;
+  const count = keys.int('expert_group_count', { min: 0, max: EXPERTS.max }, 1);
+  const keep = keys.int('expert_group_used_count', { min: 0, max: EXPERTS.max }, count);
+  return {
     logitBias: false,
     selectionBias: false,
-    groups: null,
-    renormalise: keys.bool('expert_weights_norm', traits.renormalise) ? { eps: 0 } : null,
+    // DeepSeek-V2 (softmax) ranks groups by their best expert, V3 (sigmoid) by their two best.
+    groups: count > 1 ? { count, keep, by: score.score === 'sigmoid' ? 'top2-sum' : 'max' } : null,
+    renormalise: keys.bool('expert_weights_norm', traits.renormalise) ? { eps: score.score === 'sigmoid' ? 1e-20 : 0 } : null,
     scale: keys.float('expert_weights_scale', { min: 0, max: FACTOR.max }, 1) || 1,
     perExpertScale: false,
     weightOn: 'output',
+    ...score,
   };
 }

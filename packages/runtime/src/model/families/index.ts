@@ -1,10 +1,13 @@
 import type { GgufModel } from '../gguf/types.ts';
 import type { ModelSpec } from '../spec.ts';
 import { ModelMetadataError, UnsupportedFamilyError } from './errors.ts';
+import { ernie45 } from './ernie4_5.ts';
+import { glm4moe } from './glm4moe.ts';
 import { ModelKeys } from './keys.ts';
 import { llama } from './llama.ts';
 import { olmoe } from './olmoe.ts';
 import { prmoe } from './prmoe.ts';
+import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 import { checkTensors } from './tensors.ts';
 
@@ -14,9 +17,14 @@ type Family = (keys: ModelKeys) => ModelSpec;
 /** By GGUF `general.architecture`. */
 const FAMILIES = new Map<string, Family>([
   ['llama', llama],
+  ['qwen2', qwen2],
   ['qwen3', qwen3],
+  ['ernie4_5', ernie45],
   ['olmoe', olmoe],
+  ['qwen2moe', qwen2],
   ['qwen3moe', qwen3],
+  ['glm4moe', glm4moe],
+  ['ernie4_5-moe', ernie45],
   ['prmoe', prmoe],
 ]);
 

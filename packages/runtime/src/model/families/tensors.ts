@@ -52,18 +52,18 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 function* expectedTensors(spec: ModelSpec, model: GgufModel): Generator<ExpectedTensor> {
   const { hiddenSize, vocabSize } = spec;
   yield { name: 'token_embd.weight', shape: [vocabSize, hiddenSize] };
-  yield { name: 'output_norm.weight', shape: [hiddenSize] };
+  yield { name: `${spec.finalNorm.tensor}.weight`, shape: [hiddenSize] };
   if (spec.output.tensor === 'output.weight') yield { name: 'output.weight', shape: [vocabSize, hiddenSize] };
   const factors = spec.layers.find(({ attention }) => attention.rope?.frequencyFactors)?.attention.rope;
   if (factors) yield { name: 'rope_freqs.weight', shape: [factors.dims / 2] };
   for (const layer of spec.layers) yield* layerTensors(layer, hiddenSize, model);
 }
 
-function* layerTensors({ index, attention, ffn }: LayerSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
+function* layerTensors({ index, attentionNorm, attention, ffnNorm, ffn }: LayerSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
   const block = `blk.${index}.`;
-  yield { name: `${block}attn_norm.weight`, shape: [hiddenSize] };
+  yield { name: `${block}${attentionNorm.tensor}.weight`, shape: [hiddenSize] };
   yield* attentionTensors(block, attention, hiddenSize);
-  yield { name: `${block}ffn_norm.weight`, shape: [hiddenSize] };
+  yield { name: `${block}${ffnNorm.tensor}.weight`, shape: [hiddenSize] };
   yield* ffn.kind === 'dense' ? denseTensors(block, ffn, hiddenSize) : moeTensors(block, ffn, hiddenSize, model);
 }
 
@@ -99,16 +99,27 @@ function* denseTensors(block: string, { width, bias }: Pick<DenseSpec, 'width' |
 }
 
 /** Experts are stacked in one tensor; Mixtral files from before April 2024 have a tensor for each. */
-function* moeTensors(block: string, { experts, width, bias, shared }: MoeSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
-  yield { name: `${block}ffn_gate_inp.weight`, shape: [experts, hiddenSize] };
-  if (shared.kind === 'residual') {
-    yield { name: `${block}ffn_coefficient.weight`, shape: [2, hiddenSize] };
-    yield { name: `${block}ffn_coefficient.bias`, shape: [2] };
-    yield* denseTensors(block, { width: shared.width, bias }, hiddenSize);
-  }
+function* moeTensors(block: string, ffn: MoeSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
+  const { experts, width, bias, shared } = ffn;
+  yield* routerTensors(block, ffn, hiddenSize);
   const onePerExpert = model.tensors.has(`${block}ffn_gate.0.weight`);
   for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
     if (!onePerExpert) yield { name: `${block}${name}_exps.weight`, shape: [experts, rows, columns] };
     else for (let expert = 0; expert < experts; expert++) yield { name: `${block}${name}.${expert}.weight`, shape: [rows, columns] };
   }
+  if (shared.kind === 'residual') yield* denseTensors(block, { width: shared.width, bias }, hiddenSize);
+  if (shared.kind !== 'shared') return;
+  for (const [name, rows, columns] of ffnShapes(shared.width, hiddenSize)) yield { name: `${block}${name}_shexp.weight`, shape: [rows, columns] };
+}
+
+function* routerTensors(block: string, { experts, router, shared }: MoeSpec, hiddenSize: number): Generator<ExpectedTensor> {
+  yield { name: `${block}ffn_gate_inp.weight`, shape: [experts, hiddenSize] };
+  if (router.logitBias) yield { name: `${block}ffn_gate_inp.bias`, shape: [experts] };
+  if (router.selectionBias) yield { name: `${block}exp_probs_b.bias`, shape: [experts] };
+  if (router.perExpertScale) yield { name: `${block}ffn_down_exps.scale`, shape: [experts] };
+  if (shared.kind === 'residual') {
+    yield { name: `${block}ffn_coefficient.weight`, shape: [2, hiddenSize] };
+    yield { name: `${block}ffn_coefficient.bias`, shape: [2] };
+  }
+  if (shared.kind === 'shared' && shared.gated) yield { name: `${block}ffn_gate_inp_shexp.weight`, shape: [hiddenSize] };
 }
