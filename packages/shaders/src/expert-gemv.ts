@@ -1,5 +1,5 @@
 import type { ShaderContext } from './context.ts';
-import { activationCondition, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
+import { activationCondition, biasRequest, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
 import type { ExpertPool } from './planar.ts';
 import type { Step } from './step.ts';
 
@@ -22,6 +22,8 @@ export interface ExpertGateUpArgs extends ExpertGemvArgs {
   /** [topK, width] f32, written; rows of absent experts are 0 */
   readonly hidden: GPUBufferBinding;
   readonly activation: ExpertActivation;
+  /** [tokens, topK] f32: factors on the experts' inputs */
+  readonly inputWeights?: GPUBufferBinding;
 }
 
 export interface ExpertDownArgs extends ExpertGemvArgs {
@@ -29,8 +31,12 @@ export interface ExpertDownArgs extends ExpertGemvArgs {
   readonly hidden: GPUBufferBinding;
   /** [topK] f32 */
   readonly weights: GPUBufferBinding;
-  /** [d] f32: the residual stream, added to; absent experts add nothing */
+  /** [d] f32; absent experts add nothing */
   readonly out: GPUBufferBinding;
+  /** Factor on the sum; default 1. */
+  readonly scale?: number;
+  /** Adds to `out` (default) or overwrites it. */
+  readonly residual?: boolean;
 }
 
 /**
@@ -38,37 +44,39 @@ export interface ExpertDownArgs extends ExpertGemvArgs {
  * matrices are gate and up (up alone for `gelu`), `width` rows of d, and may differ in type; 4 pages at most.
  */
 export async function expertGateUp(context: ShaderContext, args: ExpertGateUpArgs): Promise<Step> {
-  const { label, x, ids, slots, pool, hidden, topK, activation } = args;
+  const { label, x, ids, slots, pool, hidden, topK, activation, inputWeights } = args;
   const matrices = gateUpMatrices(label, pool, activation);
   const { rows, cols } = matrices.UP;
-  const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, 4);
+  const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, inputWeights ? 5 : 4);
+  const bias = biasRequest(label, pool, ['GATE', 'UP']);
   const groups = cols / 32;
   const lanes = lanesFor(groups, 32);
   return context.step({
     label,
     module: 'expert_gate_up',
-    conditions: { ...conditions, ...activationCondition(activation) },
-    constants: { ...constants, GROUPS: groups, WIDTH: rows, LANES: lanes },
-    bindings: { ...bindings, 1: x, 2: ids, 3: slots, 4: hidden },
+    conditions: { ...conditions, ...bias.conditions, ...activationCondition(activation), INPUT_WEIGHTS: inputWeights !== undefined },
+    constants: { ...constants, ...bias.constants, GROUPS: groups, WIDTH: rows, LANES: lanes },
+    bindings: { ...bindings, 1: x, 2: ids, 3: slots, 4: hidden, ...(inputWeights ? { 7: inputWeights } : {}) },
     workgroups: [Math.ceil(rows / (THREADS / lanes)), topK, 1],
   });
 }
 
 /**
- * One token's chosen experts, second half, in one dispatch: out += Σ_j weights[j] · down_j · hidden[j]. The pool's
+ * One token's chosen experts, second half, in one dispatch: out += scale · Σ_j weights[j] · down_j · hidden[j]. The pool's
  * matrix is down, d rows of `width`. Three pages at most where a stage may bind only 8 storage buffers, else four.
  */
 export async function expertDown(context: ShaderContext, args: ExpertDownArgs): Promise<Step> {
-  const { label, hidden, ids, weights, slots, pool, out, topK } = args;
+  const { label, hidden, ids, weights, slots, pool, out, topK, scale = 1, residual = true } = args;
   const down = downMatrix(label, pool);
   const { conditions, constants, bindings } = poolRequest(context, label, pool, { DOWN: down }, 5);
+  const bias = biasRequest(label, pool, ['DOWN']);
   const groups = down.cols / 32;
   const lanes = lanesFor(topK * groups, 64);
   return context.step({
     label,
     module: 'expert_down',
-    conditions,
-    constants: { ...constants, GROUPS: groups, WIDTH: down.rows, TOP_K: topK, LANES: lanes },
+    conditions: { ...conditions, ...bias.conditions, RESIDUAL: residual },
+    constants: { ...constants, ...bias.constants, SCALE: scale, GROUPS: groups, WIDTH: down.rows, TOP_K: topK, LANES: lanes },
     bindings: { ...bindings, 1: hidden, 2: ids, 3: weights, 4: slots, 5: out },
     workgroups: [Math.ceil(down.rows / (THREADS / lanes)), 1, 1],
   });

@@ -5,6 +5,8 @@ import { checkMatrix } from './weights.ts';
 
 /** Pages that a kernel can bind (weights.wesl). */
 const MAX_PAGES = 4;
+/** ggml's number for F32, which biases are. */
+const F32 = 0;
 /** Bindings of a pool's pages. */
 const PAGE_BINDINGS = [0, 10, 11, 12] as const;
 
@@ -57,6 +59,22 @@ export function poolRequest(
     constants,
     bindings: Object.fromEntries(pages.map((page, i) => [PAGE_BINDINGS[i], page])),
   };
+}
+
+/**
+ * Condition and constants by which a kernel finds the biases of `pool`, named as the kernel's constants. Throws
+ * `KernelArgumentError` unless there are as many as matrices, each F32 of its matrix's rows.
+ */
+export function biasRequest(label: string, { matrices, biases, slotWords }: ExpertPool, names: readonly string[]): Omit<PoolRequest, 'bindings'> {
+  if (!biases) return { conditions: {}, constants: {} };
+  const constants: Record<string, number> = {};
+  for (const [position, { rows }] of matrices.entries()) {
+    const bias = biases[position];
+    if (bias?.type !== F32 || bias.cols !== rows) throw new KernelArgumentError(label, `a bias of ${bias?.cols ?? 0} elements for ${rows} rows; must be as many, F32`);
+    if (bias.baseWord + rows > slotWords) throw new KernelArgumentError(label, `a bias ends at word ${bias.baseWord + rows} of a slot of ${slotWords} words`);
+    constants[`${names[position + names.length - matrices.length]}_BIAS`] = bias.baseWord;
+  }
+  return { conditions: { BIAS: true }, constants };
 }
 
 /** Expert activations, after the model spec's axis. `gelu` has no gate matrix. */

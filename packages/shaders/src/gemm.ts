@@ -22,6 +22,8 @@ export interface GemmArgs {
   readonly outStride?: number;
   /** [total rows] f32, added */
   readonly bias?: GPUBufferBinding;
+  /** Factor on product and bias; default 1. */
+  readonly scale?: number;
   /** Adds to `out` instead of overwriting it. */
   readonly residual?: boolean;
   /** Uniform: position of the first token, tokens in this pass. */
@@ -30,9 +32,9 @@ export interface GemmArgs {
   readonly maxTokens: number;
 }
 
-/** Matrix product for the batch's tokens: out[t] = W x[t] + bias, or out[t] += that. */
+/** Matrix product for the batch's tokens: out[t] = scale · (W x[t] + bias), or out[t] += that. */
 export async function gemm(context: ShaderContext, args: GemmArgs): Promise<Step> {
-  const { label, x, weights, out, outOffset = 0, bias, residual = false, batch, maxTokens } = args;
+  const { label, x, weights, out, outOffset = 0, bias, scale = 1, residual = false, batch, maxTokens } = args;
   const { conditions, constants, rows } = stackedRequest(label, weights);
   const outStride = args.outStride ?? rows;
   if (outOffset + rows > outStride) throw new KernelArgumentError(label, `${rows} outputs from ${outOffset} on in rows of ${outStride}`);
@@ -44,7 +46,7 @@ export async function gemm(context: ShaderContext, args: GemmArgs): Promise<Step
     label,
     module: 'gemm',
     conditions: { ...conditions, BIAS: bias !== undefined, RESIDUAL: residual },
-    constants: { ...constants, ROWS: rows, OUT_OFFSET: outOffset, OUT_STRIDE: outStride },
+    constants: { ...constants, ROWS: rows, OUT_OFFSET: outOffset, SCALE: scale, OUT_STRIDE: outStride },
     bindings: { 0: weights.binding, 1: x, 2: out, 3: batch, ...(bias ? { 4: bias } : {}) },
     workgroups: ({ tokens }) => [Math.ceil(rows / TILE_OUTPUTS), Math.ceil(tokens / TILE_TOKENS), 1],
   });

@@ -24,6 +24,8 @@ export interface GemvArgs {
   readonly normOut?: GPUBufferBinding;
   /** [total rows] f32, added */
   readonly bias?: GPUBufferBinding;
+  /** Factor on product and bias; default 1. */
+  readonly scale?: number;
   /** Adds to `out` instead of overwriting it. */
   readonly residual?: boolean;
   /** Which token's row of x: the first (default), or the batch's last. `last` needs `batch`. */
@@ -32,9 +34,9 @@ export interface GemvArgs {
   readonly batch?: GPUBufferBinding;
 }
 
-/** Matrix-vector product for one token: out = W norm(x) + bias, or out += that. */
+/** Matrix-vector product for one token: out = scale · (W norm(x) + bias), or out += that. */
 export async function gemv(context: ShaderContext, args: GemvArgs): Promise<Step> {
-  const { label, x, weights, out, outOffset = 0, norm, normOut, bias, residual = false, row = 'first', batch } = args;
+  const { label, x, weights, out, outOffset = 0, norm, normOut, bias, scale = 1, residual = false, row = 'first', batch } = args;
   if (normOut && !norm) throw new KernelArgumentError(label, 'normOut without norm');
   if ((row === 'last') !== (batch !== undefined)) throw new KernelArgumentError(label, 'row "last" needs the batch, row "first" takes none');
   const { conditions, constants, rows, groups } = stackedRequest(label, weights);
@@ -61,6 +63,7 @@ export async function gemv(context: ShaderContext, args: GemvArgs): Promise<Step
       LANES: lanes,
       ROWS_A_THREAD: rowsAThread,
       OUT_OFFSET: outOffset,
+      SCALE: scale,
       ...(norm ? { EPS: norm.eps } : {}),
     },
     bindings: {

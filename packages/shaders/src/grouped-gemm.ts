@@ -1,6 +1,6 @@
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
-import { activationCondition, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
+import { activationCondition, biasRequest, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
 import { DOWN_DISPATCH_OFFSET, GATE_UP_DISPATCH_OFFSET, MOE_TILE_COLUMNS } from './moe-plan.ts';
 import type { ExpertPool } from './planar.ts';
 import type { Step } from './step.ts';
@@ -21,6 +21,8 @@ export interface GroupedGateUpArgs extends GroupedGemmArgs {
   readonly hidden: GPUBufferBinding;
   readonly topK: number;
   readonly activation: ExpertActivation;
+  /** [tokens, topK] f32: factors on the experts' inputs */
+  readonly inputWeights?: GPUBufferBinding;
 }
 
 export interface GroupedDownArgs extends GroupedGemmArgs {
@@ -35,17 +37,18 @@ export interface GroupedDownArgs extends GroupedGemmArgs {
  * (up alone for `gelu`), `width` rows of d, and may differ in type; 4 pages at most.
  */
 export async function groupedGateUp(context: ShaderContext, args: GroupedGateUpArgs): Promise<Step> {
-  const { label, x, plan, slots, pool, hidden, topK, activation } = args;
+  const { label, x, plan, slots, pool, hidden, topK, activation, inputWeights } = args;
   const matrices = gateUpMatrices(label, pool, activation);
   const { rows, cols } = matrices.UP;
   if (rows % MOE_TILE_COLUMNS !== 0) throw new KernelArgumentError(label, `experts of width ${rows}; must be a multiple of ${MOE_TILE_COLUMNS}`);
-  const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, 4);
+  const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, inputWeights ? 5 : 4);
+  const bias = biasRequest(label, pool, ['GATE', 'UP']);
   return context.step({
     label,
     module: 'grouped_gate_up',
-    conditions: { ...conditions, ...activationCondition(activation) },
-    constants: { ...constants, GROUPS: cols / 32, WIDTH: rows, TOP_K: topK },
-    bindings: { ...bindings, 1: x, 2: { buffer: plan }, 3: slots, 4: hidden },
+    conditions: { ...conditions, ...bias.conditions, ...activationCondition(activation), INPUT_WEIGHTS: inputWeights !== undefined },
+    constants: { ...constants, ...bias.constants, GROUPS: cols / 32, WIDTH: rows, TOP_K: topK },
+    bindings: { ...bindings, 1: x, 2: { buffer: plan }, 3: slots, 4: hidden, ...(inputWeights ? { 7: inputWeights } : {}) },
     workgroups: [0, 0, 0],
     indirect: { buffer: plan, offset: GATE_UP_DISPATCH_OFFSET },
   });
@@ -56,11 +59,12 @@ export async function groupedDown(context: ShaderContext, args: GroupedDownArgs)
   const { label, hidden, plan, slots, pool, out } = args;
   const down = downMatrix(label, pool);
   const { conditions, constants, bindings } = poolRequest(context, label, pool, { DOWN: down }, 4);
+  const bias = biasRequest(label, pool, ['DOWN']);
   return context.step({
     label,
     module: 'grouped_down',
-    conditions,
-    constants: { ...constants, GROUPS: down.cols / 32, WIDTH: down.rows },
+    conditions: { ...conditions, ...bias.conditions },
+    constants: { ...constants, ...bias.constants, GROUPS: down.cols / 32, WIDTH: down.rows },
     bindings: { ...bindings, 1: hidden, 2: { buffer: plan }, 3: slots, 4: out },
     workgroups: [0, 0, 0],
     indirect: { buffer: plan, offset: DOWN_DISPATCH_OFFSET },

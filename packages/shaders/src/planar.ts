@@ -116,4 +116,6 @@ export interface ExpertPool {
   readonly slotsPerPage: number;
   readonly slotWords: number;
   readonly matrices: readonly PlanarMatrix[];
+  /** Of each matrix the bias, one row of F32 in the slot; absent where experts have none. */
+  readonly biases?: readonly PlanarMatrix[];
 }

@@ -14,39 +14,49 @@ interface Shape {
   readonly down: number;
   readonly activation?: ExpertActivation;
   readonly absent?: readonly number[];
+  readonly bias?: boolean;
+  /** Weights multiply the experts' inputs as well. */
+  readonly inputWeights?: boolean;
+  /** Of the second half's sum; and it overwrites. */
+  readonly scale?: number;
   /** Slots a page of gate and up, and of down. */
   readonly slotsPerPage?: readonly [number, number];
 }
 
 /** Runs both halves for one token and compares hidden rows and the residual stream with f64. */
 async function checkToken(t: KernelTest, shape: Shape): Promise<void> {
-  const { experts, topK, d, width, gate, up, down, activation = 'swiglu', absent = [], slotsPerPage = [experts + 1, experts + 1] } = shape;
+  const { experts, topK, d, width, gate, up, down, activation = 'swiglu', absent = [], bias = false, scale, slotsPerPage = [experts + 1, experts + 1] } = shape;
   const slots = randomSlots(t, experts, absent);
   const first = [...(gate === undefined ? [] : [gate]), up].map((type) => ({ type, rows: width, cols: d }));
-  const gateUp = randomPool(t, first, slots, slotsPerPage[0]);
-  const downs = randomPool(t, [{ type: down, rows: d, cols: width }], slots, slotsPerPage[1]);
+  const gateUp = randomPool(t, first, slots, slotsPerPage[0], bias);
+  const downs = randomPool(t, [{ type: down, rows: d, cols: width }], slots, slotsPerPage[1], bias);
   const table = t.input(slots);
   const chosen = randomIds((limit) => t.randomInt(limit), 1, topK, experts);
   const ids = t.input(chosen);
   // Wide enough to meet the clamps.
   const x = t.randomNormal(d, activation === 'swiglu-clamped' ? 6 : 1);
   const weights = t.randomNormal(topK);
+  const inputWeights = shape.inputWeights ? t.randomNormal(topK) : undefined;
   const residual = t.randomNormal(d);
   // A row and an output more than there are, which must stay as they are.
   const hidden = t.output((topK + 1) * width * 4);
   const out = t.input(Float32Array.of(...residual, 7));
   const steps = [
-    await expertGateUp(t.context, { label: 'gate_up', x: t.input(x), ids, slots: table, pool: gateUp.pool, hidden, topK, activation }),
-    await expertDown(t.context, { label: 'down', hidden, ids, weights: t.input(weights), slots: table, pool: downs.pool, out, topK }),
+    await expertGateUp(t.context, { label: 'gate_up', x: t.input(x), ids, slots: table, pool: gateUp.pool, hidden, topK, activation, ...(inputWeights ? { inputWeights: t.input(inputWeights) } : {}) }),
+    await expertDown(t.context, { label: 'down', hidden, ids, weights: t.input(weights), slots: table, pool: downs.pool, out, topK, ...(scale === undefined ? {} : { scale, residual: false }) }),
   ];
   await t.run(steps);
 
-  const rows = Array.from(chosen, (e) => (absent.includes(e) ? new Float64Array(width) : hiddenReference(gateUp.values[e] ?? [], x, activation)));
+  const rows = Array.from(chosen, (e, j) => (absent.includes(e) ? new Float64Array(width) : hiddenReference(gateUp.values[e] ?? [], x, activation, gateUp.biases[e], inputWeights?.[j])));
   const held = await t.readFloats(hidden, (topK + 1) * width);
   expectClose('hidden', held.subarray(0, topK * width), rows.flatMap((row) => [...row]));
   if (!held.subarray(topK * width).every(Number.isNaN)) throw new Error('rows of hidden beyond k were written');
-  const y = rows.flatMap((row, j) => [...product(downs.values[chosen[j] ?? -1]?.[0] ?? new Float64Array(0), row)]);
-  expectClose('out', await t.readFloats(out, d + 1), [...gatherReference(residual, y, weights, d, topK), 7]);
+  const y = rows.flatMap((row, j) => {
+    const e = chosen[j] ?? -1;
+    return [...product(downs.values[e]?.[0] ?? new Float64Array(0), row)].map((value, i) => value + (absent.includes(e) ? 0 : (downs.biases[e]?.[0]?.[i] ?? 0)));
+  });
+  const sums = gatherReference(scale === undefined ? residual : new Float64Array(d), y, weights, d, topK);
+  expectClose('out', await t.readFloats(out, d + 1), [...sums.map((sum) => sum * (scale ?? 1)), 7]);
 }
 
 const shapes: Readonly<Record<string, Shape>> = {
@@ -61,6 +71,10 @@ const shapes: Readonly<Record<string, Shape>> = {
   '2 pages': { experts: 5, topK: 5, d: 64, width: 64, gate: Q8_0, up: F32, down: Q4_0, slotsPerPage: [3, 4] },
   '4 and 3 pages': { experts: 10, topK: 10, d: 64, width: 64, gate: Q4_0, up: Q8_0, down: Q8_0, absent: [3], slotsPerPage: [3, 4] },
   'clamped SwiGLU, MXFP4': { experts: 4, topK: 4, d: 96, width: 160, gate: MXFP4, up: MXFP4, down: MXFP4, activation: 'swiglu-clamped' },
+  'clamped SwiGLU with biases, absent experts': { experts: 7, topK: 4, d: 96, width: 64, gate: MXFP4, up: MXFP4, down: MXFP4, activation: 'swiglu-clamped', absent: [2, 4], bias: true },
+  'GELU with biases, 2 pages': { experts: 5, topK: 3, d: 64, width: 96, up: Q8_0, down: Q8_0, activation: 'gelu', bias: true, slotsPerPage: [3, 4] },
+  'weights on the input, 3 pages': { experts: 6, topK: 2, d: 96, width: 64, gate: Q8_0, up: Q8_0, down: Q8_0, inputWeights: true, slotsPerPage: [3, 7] },
+  'scaled, overwriting': { experts: 4, topK: 2, d: 64, width: 32, gate: Q8_0, up: Q8_0, down: Q8_0, scale: 0.22 },
   'GEGLU': { experts: 4, topK: 2, d: 64, width: 96, gate: Q8_0, up: Q8_0, down: Q8_0, activation: 'geglu' },
   'GELU': { experts: 4, topK: 2, d: 64, width: 96, up: Q8_0, down: Q8_0, activation: 'gelu' },
 };

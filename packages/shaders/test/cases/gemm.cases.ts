@@ -38,7 +38,7 @@ for (const [rows, cols] of [[1, 32], [64, 288], [130, 2048]] as const) {
   });
 }
 
-kernelCase('gemm with bias and residual into a part of wider rows', async (t) => {
+kernelCase('gemm with bias, scale and residual into a part of wider rows', async (t) => {
   const stack = randomStack(t, [{ type: Q8_0, rows: 37 }, { type: Q8_0, rows: 4 }], 96);
   const tokens = 35;
   const x = t.randomNormal(tokens * 96);
@@ -46,13 +46,13 @@ kernelCase('gemm with bias and residual into a part of wider rows', async (t) =>
   const before = t.randomNormal(tokens * 50);
   const out = t.input(before);
   const batch = t.input(Uint32Array.of(0, tokens));
-  const args = { label: 'gemm', x: t.input(x), weights: stack.weights, out, outOffset: 3, outStride: 50, bias: t.input(bias), residual: true, batch, maxTokens: 64 };
+  const args = { label: 'gemm', x: t.input(x), weights: stack.weights, out, outOffset: 3, outStride: 50, bias: t.input(bias), scale: 0.22, residual: true, batch, maxTokens: 64 };
   // More workgroups than the batch needs, as when the counts come from a larger pass.
   await t.run([await gemm(t.context, args)], { tokens: 64, context: 64 });
   const y = tokenRows(x, 96).map((row) => product(stack, row));
   const expected = Float64Array.from(before, (value, at) => {
     const row = (at % 50) - 3;
-    return row < 0 || row >= 41 ? value : value + (y[Math.floor(at / 50)]?.[row] ?? NaN) + (bias[row] ?? NaN);
+    return row < 0 || row >= 41 ? value : value + 0.22 * ((y[Math.floor(at / 50)]?.[row] ?? NaN) + (bias[row] ?? NaN));
   });
   expectClose('out', await t.readFloats(out, before.length), expected);
 });

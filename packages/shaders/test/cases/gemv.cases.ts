@@ -47,7 +47,7 @@ for (const [name, shapes] of Object.entries(stacks)) {
 }
 
 for (const cols of [32, 288, 2048]) {
-  kernelCase(`gemv with norm, bias and residual of ${cols} inputs`, async (t) => {
+  kernelCase(`gemv with norm, bias, scale and residual of ${cols} inputs`, async (t) => {
     const stack = randomStack(t, [{ type: Q8_0, rows: 37 }, { type: F32, rows: 4 }], cols);
     const eps = 1e-5;
     const x = t.randomNormal(cols, 3);
@@ -57,10 +57,10 @@ for (const cols of [32, 288, 2048]) {
     const out = t.input(before);
     const normOut = t.output(cols * 4);
     const norm = { weight: t.input(weight), eps };
-    const args = { label: 'gemv', x: t.input(x), weights: stack.weights, out, outOffset: 3, norm, normOut, bias: t.input(bias), residual: true };
+    const args = { label: 'gemv', x: t.input(x), weights: stack.weights, out, outOffset: 3, norm, normOut, bias: t.input(bias), scale: 0.22, residual: true };
     await t.run([await gemv(t.context, args)]);
     const y = product(stack, normed(x, weight, eps));
-    const expected = Float64Array.from(before, (value, i) => value + (i >= 3 && i < 3 + stack.rows ? (y[i - 3] ?? NaN) + (bias[i - 3] ?? NaN) : 0));
+    const expected = Float64Array.from(before, (value, i) => value + (i >= 3 && i < 3 + stack.rows ? 0.22 * ((y[i - 3] ?? NaN) + (bias[i - 3] ?? NaN)) : 0));
     expectClose('out', await t.readFloats(out, before.length), expected);
     expectClose('normOut', await t.readFloats(normOut, cols), normed(x, weight, eps));
   });

@@ -20,6 +20,8 @@ export interface MatrixShape {
 export interface RandomPool {
   readonly pool: ExpertPool;
   readonly values: readonly (readonly Float64Array[])[];
+  /** `biases[expert][matrix][row]`; empty where experts have none. */
+  readonly biases: readonly (readonly Float32Array[])[];
 }
 
 /** A random permutation of slots, with those of `absent` experts marked; one slot more than experts. */
@@ -31,14 +33,16 @@ export function randomSlots(t: KernelTest, experts: number, absent: readonly num
   });
 }
 
-/** Experts of random weights in their slots. Unused slots and those of absent experts hold NaNs. */
-export function randomPool(t: KernelTest, shapes: readonly MatrixShape[], slots: Uint32Array, slotsPerPage: number): RandomPool {
+/** Experts of random weights, and maybe biases, in their slots. Unused slots and those of absent experts hold NaNs. */
+export function randomPool(t: KernelTest, shapes: readonly MatrixShape[], slots: Uint32Array, slotsPerPage: number, withBias = false): RandomPool {
   let slotWords = 0;
-  const matrices = shapes.map(({ type, rows, cols }): PlanarMatrix => {
+  const place = ({ type, rows, cols }: MatrixShape): PlanarMatrix => {
     const matrix = { type, rows, cols, baseWord: slotWords };
     slotWords += planarLayout(type, rows * cols).words;
     return matrix;
-  });
+  };
+  const matrices = shapes.map(place);
+  const vectors = withBias ? shapes.map(({ rows }) => place({ type: F32, rows: 1, cols: rows })) : undefined;
   const pages = Array.from({ length: Math.ceil((slots.length + 1) / slotsPerPage) }, () => new Uint8Array(slotsPerPage * slotWords * 4).fill(0xff));
   const values = Array.from(slots, (slot) =>
     matrices.map(({ type, rows, cols, baseWord }) => {
@@ -47,5 +51,13 @@ export function randomPool(t: KernelTest, shapes: readonly MatrixShape[], slots:
       return matrix.values;
     }),
   );
-  return { pool: { pages: pages.map((page) => t.input(page)), slotsPerPage, slotWords, matrices }, values };
+  const biases = Array.from(slots, (slot) =>
+    (vectors ?? []).map(({ cols, baseWord }) => {
+      const bias = t.randomNormal(cols);
+      pages[Math.floor(slot / slotsPerPage)]?.set(new Uint8Array(bias.buffer), ((slot % slotsPerPage) * slotWords + baseWord) * 4);
+      return bias;
+    }),
+  );
+  const pool = { pages: pages.map((page) => t.input(page)), slotsPerPage, slotWords, matrices, ...(vectors ? { biases: vectors } : {}) };
+  return { pool, values, biases };
 }

@@ -30,9 +30,16 @@ export function product(w: Float64Array, x: ArrayLike<number>): Float64Array {
   });
 }
 
-/** One expert's hidden row in f64. `matrices` are gate and up, or up alone for `gelu`. */
-export function hiddenReference(matrices: readonly Float64Array[], x: ArrayLike<number>, activation: ExpertActivation): Float64Array {
-  const [first = new Float64Array(0), second = first] = matrices.map((w) => product(w, x));
+/** One expert's hidden row in f64. `matrices` (and `biases`) are gate and up, or up alone for `gelu`; `inputWeight` multiplies x. */
+export function hiddenReference(
+  matrices: readonly Float64Array[],
+  x: ArrayLike<number>,
+  activation: ExpertActivation,
+  biases: readonly ArrayLike<number>[] = [],
+  inputWeight = 1,
+): Float64Array {
+  const weighted = Float64Array.from(x, (value) => value * inputWeight);
+  const [first = new Float64Array(0), second = first] = matrices.map((w, m) => product(w, weighted).map((value, row) => value + (biases[m]?.[row] ?? 0)));
   return first.map((gate, i) => activate(gate, second[i] ?? NaN, activation));
 }
 
