@@ -26,6 +26,12 @@ const COMMANDS = {
   load: { ...MODEL, runs: { type: 'string' } },
   'moe-block': { ...MODEL, tokens: { type: 'string' } },
   profile: { ...MODEL, context: { type: 'string' }, chunk: { type: 'string' }, sampled: { type: 'boolean' } },
+  perplexity: {
+    host: { type: 'string' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+    tolerance: { type: 'string' },
+  },
   synth: {
     shape: { type: 'string' },
     type: { type: 'string' },
@@ -44,6 +50,7 @@ export const USAGE = `npm run bench -- [compare] [--model PATH] [--prompt-tokens
 npm run bench -- load      [--model PATH] [--runs 3]                      from the file, then from IndexedDB, to the first token
 npm run bench -- moe-block [--model PATH] [--tokens 512]                  the MoE block against one-hot dispatch and a host loop
 npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled]   where a token's and a prefill chunk's time goes
+npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's
 npm run bench -- synth     --shape NAME --type q4_0|q4_k|q8_0|mxfp4 --out FILE [--layers N] [--seed N]   a real shape, random weights
 npm run bench -- report    --dir FOLDER --out FOLDER                      the JSON results in a folder as one file, and as Markdown
 

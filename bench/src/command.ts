@@ -1,7 +1,7 @@
 import { UsageError, text, type Options } from '../../packages/cli/src/args.ts';
-import { defaultModel } from './default-model.ts';
 import { openBenchHost, type HostName } from './host.ts';
 import type { JobOf, ReportOf } from './job.ts';
+import { defaultModel } from './shipped-models.ts';
 
 /** `--model`, or the demo's embedded one. */
 export function modelPath(options: Options): string {

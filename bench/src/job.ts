@@ -5,6 +5,8 @@ import { measureLoad } from '../compare/load.ts';
 import type { GatefoldJob, LoadJob, LoadReport, SpeedReport, WllamaJob } from '../compare/types.ts';
 import { measureMoeBlock } from '../moe-block/measure.ts';
 import type { MoeBlockJob, MoeBlockReport } from '../moe-block/types.ts';
+import { measurePerplexity } from '../perplexity/measure.ts';
+import type { PerplexityJob, PerplexityReport } from '../perplexity/types.ts';
 import { measureProfile } from '../profile/measure.ts';
 import type { ProfileJob, ProfileReport } from '../profile/types.ts';
 
@@ -15,6 +17,7 @@ export interface JobOf {
   readonly load: LoadJob;
   readonly 'moe-block': MoeBlockJob;
   readonly profile: ProfileJob;
+  readonly perplexity: PerplexityJob;
 }
 
 /** What each kind of measurement gives. */
@@ -24,6 +27,7 @@ export interface ReportOf {
   readonly load: LoadReport;
   readonly 'moe-block': MoeBlockReport;
   readonly profile: ProfileReport;
+  readonly perplexity: PerplexityReport;
 }
 
 /** Says how far a measurement is. */
@@ -47,6 +51,7 @@ const MEASURE: Measurements = {
   load: measureLoad,
   'moe-block': measureMoeBlock,
   profile: measureProfile,
+  perplexity: measurePerplexity,
 };
 
 /** Runs one measurement with the engine of wherever this code runs. */

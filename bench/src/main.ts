@@ -3,6 +3,7 @@ import { JobError } from '../../packages/cli/src/hosts/host.ts';
 import { compareCommand } from '../compare/command.ts';
 import { loadCommand } from '../compare/load-command.ts';
 import { moeBlockCommand } from '../moe-block/command.ts';
+import { perplexityCommand } from '../perplexity/command.ts';
 import { profileCommand } from '../profile/command.ts';
 import { reportCommand } from '../report/command.ts';
 import { synthCommand } from '../synth/command.ts';
@@ -13,6 +14,7 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   load: loadCommand,
   'moe-block': moeBlockCommand,
   profile: profileCommand,
+  perplexity: perplexityCommand,
   synth: synthCommand,
   report: reportCommand,
 };
