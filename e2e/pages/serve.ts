@@ -30,6 +30,11 @@ export function serveApi(models = FIXTURES): Promise<ServedPages> {
   return serveBuilt('api', models);
 }
 
+/** Builds and serves a page with this runtime and wllama (`pages/wllama/main.ts`); beside it lie the demo's models. */
+export function serveWllama(): Promise<ServedPages> {
+  return serveBuilt('wllama', join(ROOT, 'packages/demo/models'));
+}
+
 /** Builds and serves a page that runs the README's example as it stands there. */
 export function serveReadmeExample(): Promise<ServedPages> {
   const example: Plugin = {
