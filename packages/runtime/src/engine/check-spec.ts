@@ -9,16 +9,10 @@ export function checkSpec(spec: ModelSpec): void {
   if (spec.embedding.learnedPositions) refuse('learned positions');
   if (spec.finalNorm.kind !== 'rms' || spec.finalNorm.bias) refuse('a LayerNorm');
   if (spec.output.softcap !== 0) refuse('soft-capped logits');
-  if (spec.output.scale !== 1) refuse('scaled logits');
   for (const layer of spec.layers) checkLayer(layer, refuse);
 }
 
-function checkLayer({ attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm, residualScale, ffn }: LayerSpec, refuse: (feature: string) => never): void {
+function checkLayer({ attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm }: LayerSpec, refuse: (feature: string) => never): void {
   if (attentionNorm.kind !== 'rms' || ffnNorm.kind !== 'rms' || attentionNorm.bias || ffnNorm.bias) refuse('a LayerNorm');
   if (postAttentionNorm || postFfnNorm) refuse('norms after attention or FFN');
-  if (residualScale !== 1) refuse('a residual multiplier');
-  if (ffn.bias) refuse('FFN biases');
-  if (ffn.kind === 'dense') return;
-  const { router } = ffn;
-  if (router.weightOn !== 'output') refuse('expert weights on the input');
 }

@@ -37,8 +37,8 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
   const plainNorm = () => rmsNorm(shaders, { label: label('ffn_norm'), x, ...norm, out: normed, width: spec.hiddenSize });
 
   if (ffn.kind === 'dense') {
-    const route = { ids: { buffer: plan.denseIds }, weights: { buffer: plan.denseWeights } };
-    const whole = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), experts: 1, topK: 1, route, hidden: { buffer: scratch.hidden } };
+    const route = { ids: { buffer: plan.denseIds }, weights: { buffer: plan.ones } };
+    const whole = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), experts: 1, topK: 1, route, hidden: { buffer: scratch.hidden }, scale: layer.residualScale };
     const steps = await Promise.all([plainNorm(), ...expertSteps(plan, session, whole, mode).flat()]);
     return { steps: steps.flat(), taps: [] };
   }
@@ -55,8 +55,17 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
           gemm(shaders, { label: label('router_logits'), x: normed, weights: router, ...bias, out: logits, batch, maxTokens: plan.chunk }),
         ];
   const choose = routerStep(plan, index, ffn, route, logits);
-  const beside = besideSteps(plan, session, index, ffn, route, mode);
-  const routed = { ...ffn, label: label('expert'), placed: plan.weights.experts(index), route: { ...route, weights: beside.routedWeights }, hidden: { buffer: scratch.hidden } };
+  const beside = besideSteps(plan, session, layer, ffn, route, mode);
+  const onInput = ffn.router.weightOn === 'input';
+  const routed = {
+    ...ffn,
+    label: label('expert'),
+    placed: plan.weights.experts(index),
+    route: { ...route, weights: onInput ? { buffer: plan.ones } : beside.routedWeights },
+    ...(onInput ? { inputWeights: route.weights } : {}),
+    hidden: { buffer: scratch.hidden },
+    scale: layer.residualScale,
+  };
   const steps = await Promise.all([...score, choose, ...beside.before, ...expertSteps(plan, session, routed, mode).flat(), ...beside.after]);
   return { steps: steps.flat(), taps: [...routerTaps(plan, ffn, index, route), ...beside.taps] };
 }
@@ -105,7 +114,7 @@ interface BesideSteps {
 }
 
 /** A shared expert or residual MoE's dense MLP runs as a pool of one expert that every token uses. */
-function besideSteps(plan: PlanContext, session: SessionBuffers, layer: number, { shared, topK, activation }: MoeSpec, { weights }: Route, mode: Mode): BesideSteps {
+function besideSteps(plan: PlanContext, session: SessionBuffers, { index, residualScale }: LayerSpec, { shared, topK, activation }: MoeSpec, { weights }: Route, mode: Mode): BesideSteps {
   if (shared.kind === 'none') return { before: [], after: [], routedWeights: weights, taps: [] };
   const { scratch } = plan;
   const weighted = shared.kind === 'residual' || shared.gated;
@@ -113,15 +122,16 @@ function besideSteps(plan: PlanContext, session: SessionBuffers, layer: number, 
     plan,
     session,
     {
-      label: `layer.${layer}.shared`,
-      placed: plan.weights.shared(layer),
+      label: `layer.${index}.shared`,
+      placed: plan.weights.shared(index),
       experts: 1,
       topK: 1,
       width: shared.width,
       activation,
-      route: { ids: { buffer: plan.denseIds }, weights: { buffer: weighted ? scratch.sharedWeights : plan.denseWeights } },
+      route: { ids: { buffer: plan.denseIds }, weights: { buffer: weighted ? scratch.sharedWeights : plan.ones } },
       // In decode a buffer of its own: neither first half waits for the other.
       hidden: { buffer: mode === 'decode' ? scratch.sharedHidden : scratch.hidden },
+      scale: residualScale,
     },
     mode,
   );
@@ -129,10 +139,10 @@ function besideSteps(plan: PlanContext, session: SessionBuffers, layer: number, 
   if (shared.kind === 'shared') return { before, after, routedWeights: weights, taps: [] };
   const mixed = { buffer: scratch.mixedWeights };
   return {
-    before: [residualMixStep(plan, layer, topK, weights, mixed), ...before],
+    before: [residualMixStep(plan, index, topK, weights, mixed), ...before],
     after,
     routedWeights: mixed,
-    taps: [{ name: `moe.${layer}.coefficient`, dtype: 'F32', buffer: scratch.coefficients, offset: 0, width: 2 }],
+    taps: [{ name: `moe.${index}.coefficient`, dtype: 'F32', buffer: scratch.coefficients, offset: 0, width: 2 }],
   };
 }
 
@@ -163,12 +173,17 @@ interface ExpertGroup {
   readonly route: Route;
   /** [tokens · topK, width] f32 of scratch */
   readonly hidden: GPUBufferBinding;
+  /** [tokens, topK] factors on the experts' inputs */
+  readonly inputWeights?: GPUBufferBinding;
+  /** Factor on what joins the residual stream. */
+  readonly scale: number;
 }
 
 /** The experts themselves, in two halves: residual stream += weighted sum of the chosen experts' outputs. */
 function expertSteps(plan: PlanContext, session: SessionBuffers, group: ExpertGroup, mode: Mode): readonly [first: Steps, second: Steps] {
   const { shaders, scratch, spec } = plan;
-  const { placed, experts, topK, width, activation, route, hidden } = group;
+  const { placed, experts, topK, width, activation, route, hidden, scale } = group;
+  const onInput = group.inputWeights ? { inputWeights: group.inputWeights } : {};
   const { gateUp, down, slots } = placed;
   const { ids, weights } = route;
   const x = { buffer: scratch.normed };
@@ -177,8 +192,8 @@ function expertSteps(plan: PlanContext, session: SessionBuffers, group: ExpertGr
   const label = (stage: string) => `${group.label}_${stage}`;
   if (mode === 'decode') {
     return [
-      [expertGateUp(shaders, { label: label('gate_up'), x, ids, slots: table, pool: gateUp, hidden, topK, activation })],
-      [expertDown(shaders, { label: label('down'), hidden, ids, weights, slots: table, pool: down, out, topK })],
+      [expertGateUp(shaders, { label: label('gate_up'), x, ids, slots: table, pool: gateUp, hidden, topK, activation, ...onInput })],
+      [expertDown(shaders, { label: label('down'), hidden, ids, weights, slots: table, pool: down, out, topK, scale })],
     ];
   }
   const maxTokens = plan.chunk;
@@ -187,11 +202,11 @@ function expertSteps(plan: PlanContext, session: SessionBuffers, group: ExpertGr
   return [
     [
       moePlan(shaders, { label: label('plan'), ids, experts, topK, maxTokens, width, hiddenSize: spec.hiddenSize, batch: { buffer: session.batch }, plan: tables }),
-      groupedGateUp(shaders, { label: label('gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation }),
+      groupedGateUp(shaders, { label: label('gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation, ...onInput }),
     ],
     [
       groupedDown(shaders, { label: label('down'), hidden, plan: tables, slots: table, pool: down, out: expertOut }),
-      moeGather(shaders, { label: label('gather'), y: expertOut, weights, out, width: spec.hiddenSize, topK }),
+      moeGather(shaders, { label: label('gather'), y: expertOut, weights, out, width: spec.hiddenSize, topK, scale }),
     ],
   ];
 }

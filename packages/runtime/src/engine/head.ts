@@ -36,6 +36,7 @@ export function lastLogitsSteps({ shaders, scratch, weights, spec }: PlanContext
         weights: { binding: { buffer }, matrices: [matrix] },
         out: { buffer: scratch.logits },
         outOffset: firstRow,
+        scale: spec.output.scale,
       }),
     ),
   );
@@ -64,6 +65,7 @@ export async function allLogitsSteps(
       out: { buffer: logits },
       outOffset: firstRow,
       outStride: spec.vocabSize,
+      scale: spec.output.scale,
       batch: { buffer: session.batch },
       maxTokens: chunk,
     }),

@@ -7,10 +7,10 @@ import { Scratch } from './scratch.ts';
 /** What all sessions of a loaded model share on the GPU: weights, scratch, RoPE tables, constants. */
 export class PlanContext {
   readonly scratch: Scratch;
-  /** The router's choice in a dense layer, which is a MoE of one expert: expert 0 … */
+  /** The router's choice in a dense layer, which is a MoE of one expert: expert 0 for each token … */
   readonly denseIds: GPUBuffer;
-  /** … with weight 1. */
-  readonly denseWeights: GPUBuffer;
+  /** … with weight 1. As many as a pass has assignments to experts. */
+  readonly ones: GPUBuffer;
   readonly samplerScratch: GPUBuffer;
   readonly #shared = new Map<string, GPUBuffer>();
   readonly #moePlans = new Map<number, GPUBuffer>();
@@ -32,8 +32,9 @@ export class PlanContext {
     this.scratch = new Scratch(memory, spec, chunk);
     this.samplerScratch = memory.storage('scratch.sampler', samplerScratchBytes(spec.vocabSize));
     this.denseIds = memory.storage('constant.zero_ids', chunk * 4);
-    this.denseWeights = memory.storage('constant.ones', chunk * 4);
-    memory.device.queue.writeBuffer(this.denseWeights, 0, new Float32Array(chunk).fill(1));
+    const assignments = this.scratch.expertWeights.size / 4;
+    this.ones = memory.storage('constant.ones', assignments * 4);
+    memory.device.queue.writeBuffer(this.ones, 0, new Float32Array(assignments).fill(1));
   }
 
   /** A mixer's activations: [chunk, width] f32. Layers share those of one name and width, since they run one after the other. */

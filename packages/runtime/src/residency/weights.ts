@@ -151,14 +151,19 @@ export class ModelWeights {
 
   #placePool(block: string, names: readonly string[], ending: FfnEnding, experts: number): ExpertPool {
     const parts = names.map((name) => this.#expertTensors(block, name, ending, experts));
-    const { matrices, words: slotWords } = stack(parts.map(({ matrix }) => matrix));
+    const biasNames = parts.map(({ tensors }) => (tensors[0] ?? '').replace(/weight$/, 'bias'));
+    const withBias = biasNames.every((bias) => this.gguf.tensors.has(bias));
+    const vectors = withBias ? parts.map(({ matrix }) => ({ type: F32, rows: 1, cols: matrix.rows })) : [];
+    const { matrices: placed, words: slotWords } = stack([...parts.map(({ matrix }) => matrix), ...vectors]);
+    const [matrices, biases] = [placed.slice(0, parts.length), placed.slice(parts.length)];
     const name = `${block}${names.join('_')}${ending}`;
     this.#checkBinding(`${name} (one expert)`, slotWords * 4);
     const slotsPerPage = Math.min(experts, Math.floor(this.#maxBinding / (slotWords * 4)));
     const pages = Array.from({ length: Math.ceil(experts / slotsPerPage) }, (_, page) => ({
       buffer: this.memory.storage(`${name}.${page}`, Math.min(slotsPerPage, experts - page * slotsPerPage) * slotWords * 4),
     }));
-    const pool = { pages, slotsPerPage, slotWords, matrices };
+    const pool = { pages, slotsPerPage, slotWords, matrices, ...(withBias ? { biases } : {}) };
+    for (const [position, matrix] of biases.entries()) this.#pooled.set(biasNames[position] ?? '', { pool, expert: undefined, matrix });
     for (const [position, { tensors }] of parts.entries()) {
       const matrix = matrices[position];
       if (!matrix) continue;

@@ -31,6 +31,14 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object; readonly
     attention: { qkNorm: 'none', qkvBias: false, rope: { kind: 'norm', dims: 64 } },
     ffn: [dense, { router: { ...RENORMALISED, selectionBias: true }, shared: { kind: 'shared', width: 512, gated: false } }],
   },
+  'granitemoe-q8_0-tied': {
+    attention: { qkNorm: 'none', rope: { kind: 'norm' } },
+    ffn: [0, 1].map(() => ({ router: { ...ROUTER, score: 'none', softmaxAfterTopK: true }, shared: { kind: 'none' } })),
+  },
+  'gptoss-mxfp4': {
+    attention: { qkNorm: 'none', qkvBias: true, outputBias: true, sinks: true, rope: { kind: 'neox', yarn: { factor: 8, originalContext: 64 } } },
+    ffn: [0, 1, 2, 3].map(() => ({ activation: 'swiglu-clamped', bias: true, router: { ...ROUTER, score: 'none', softmaxAfterTopK: true, logitBias: true } })),
+  },
   'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
 };
 
@@ -61,10 +69,13 @@ describe('specFromGguf on models of every family', () => {
       expect(ffnNorm.eps).toBeCloseTo(config.rms_norm_eps, 10);
       expect(attention).toMatchObject({ heads: dims.h, kvHeads: dims.kv, headDim: dims.hd, valueDim: dims.hd });
       expect(attention.scale).toBeCloseTo(config.attention_multiplier ?? 1 / Math.sqrt(dims.hd), 12);
-      expect(attention.rope).toMatchObject({ base: config.rope_parameters.rope_theta, frequencyScale: 1, yarn: null });
+      expect(attention.rope).toMatchObject({ base: config.rope_parameters.rope_theta, frequencyScale: 1 });
       if (ffn.kind === 'moe') expect(ffn).toMatchObject({ ...(Array.isArray(dims.E) ? {} : { experts: dims.E }), topK: dims.k, width: dims.ff });
     }
     const { attention, ffn } = PARTICULAR[name] ?? {};
+    if (config.sliding_window) expect(spec.layers.map((layer) => layer.attention.slidingWindow)).toEqual(spec.layers.map((_, index) => (index % 2 === 0 ? config.sliding_window : 0)));
+    const multipliers = [spec.embedding.scale, spec.layers[0]?.residualScale, 1 / spec.output.scale];
+    for (const [i, expected] of [config.embedding_multiplier, config.residual_multiplier, config.logits_scaling].entries()) expect(multipliers[i]).toBeCloseTo(expected ?? 1, 6);
     if (attention) expect(spec.layers.map((layer) => layer.attention)).toMatchObject(spec.layers.map(() => attention));
     if (ffn) expect(spec.layers.map((layer) => layer.ffn)).toMatchObject(ffn);
   });

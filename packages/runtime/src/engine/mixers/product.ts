@@ -15,6 +15,8 @@ export interface ProductArgs {
   readonly bias?: string;
   /** [tokens, outputs] f32; not the same buffer as `x` */
   readonly out: GPUBuffer;
+  /** Factor on product and bias; default 1. */
+  readonly scale?: number;
   /** Adds to `out` instead of overwriting it. */
   readonly residual?: boolean;
 }
@@ -22,11 +24,11 @@ export interface ProductArgs {
 /** Matrix product for a pass's tokens: for one token a GEMV with the norm in it, else norm and GEMM. */
 export async function product({ plan, session, layer, mode }: MixerContext, args: ProductArgs): Promise<readonly Step[]> {
   const { shaders, weights, chunk } = plan;
-  const { stage, norm, residual = false } = args;
+  const { stage, norm, scale = 1, residual = false } = args;
   const label = `layer.${layer.index}.${stage}`;
   const x = { buffer: args.x };
   const stacked = weights.stacked(args.weights);
-  const common = { label, weights: stacked, out: { buffer: args.out }, residual, ...(args.bias ? { bias: weights.vector(args.bias) } : {}) };
+  const common = { label, weights: stacked, out: { buffer: args.out }, scale, residual, ...(args.bias ? { bias: weights.vector(args.bias) } : {}) };
   const normed = norm && { buffer: norm.into };
   const normArgs = norm && { weight: weights.vector(norm.weight), eps: norm.eps };
   if (mode === 'decode') {

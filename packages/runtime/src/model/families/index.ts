@@ -2,6 +2,8 @@ import type { GgufModel } from '../gguf/types.ts';
 import type { ModelSpec } from '../spec.ts';
 import { ModelMetadataError, UnsupportedFamilyError } from './errors.ts';
 import { ernie45 } from './ernie4_5.ts';
+import { gptOss } from './gpt-oss.ts';
+import { granite } from './granite.ts';
 import { glm4moe } from './glm4moe.ts';
 import { ModelKeys } from './keys.ts';
 import { llama } from './llama.ts';
@@ -20,9 +22,12 @@ const FAMILIES = new Map<string, Family>([
   ['qwen2', qwen2],
   ['qwen3', qwen3],
   ['ernie4_5', ernie45],
+  ['granite', granite],
   ['olmoe', olmoe],
   ['qwen2moe', qwen2],
   ['qwen3moe', qwen3],
+  ['gpt-oss', gptOss],
+  ['granitemoe', granite],
   ['glm4moe', glm4moe],
   ['ernie4_5-moe', ernie45],
   ['prmoe', prmoe],

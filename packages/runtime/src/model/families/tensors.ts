@@ -31,12 +31,12 @@ export function checkTensors(spec: ModelSpec, model: GgufModel): void {
   }
 }
 
-/** Norms, biases and frequency factors are vectors of F32; everything else is a matrix of a decodable type. */
+/** Norms, biases and frequency factors are F32; everything else is a matrix of a decodable type. */
 function checkType({ name, type }: TensorInfo, shape: readonly number[]): void {
   const format = ggmlType(type);
   const typeName = format?.name ?? `type ${type}`;
   if (!format?.decodable) throw new UnsupportedTensorTypeError(name, typeName);
-  if (shape.length === 1) {
+  if (shape.length === 1 || name.endsWith('.bias')) {
     if (typeName !== 'F32') throw new UnsupportedTensorTypeError(name, typeName, ['F32']);
   } else if ((shape.at(-1) ?? 0) % COLUMN_MULTIPLE !== 0) {
     throw new ModelTensorError(name, shape, shape, `has ${shape.at(-1)} columns, no multiple of ${COLUMN_MULTIPLE}`);
@@ -76,6 +76,7 @@ function* attentionTensors(block: string, attention: AttentionSpec, hiddenSize: 
   }
   yield { name: `${block}attn_output.weight`, shape: [hiddenSize, heads * valueDim] };
   if (attention.outputBias) yield { name: `${block}attn_output.bias`, shape: [hiddenSize] };
+  if (attention.sinks) yield { name: `${block}attn_sinks.weight`, shape: [heads] };
   if (qkNorm === 'none') return;
   const full = qkNorm === 'full';
   yield { name: `${block}attn_q_norm.weight`, shape: [full ? rows.attn_q : headDim] };
@@ -104,6 +105,7 @@ function* moeTensors(block: string, ffn: MoeSpec, hiddenSize: number, model: Ggu
   yield* routerTensors(block, ffn, hiddenSize);
   const onePerExpert = model.tensors.has(`${block}ffn_gate.0.weight`);
   for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
+    if (bias) yield { name: `${block}${name}_exps.bias`, shape: [experts, rows] };
     if (!onePerExpert) yield { name: `${block}${name}_exps.weight`, shape: [experts, rows, columns] };
     else for (let expert = 0; expert < experts; expert++) yield { name: `${block}${name}.${expert}.weight`, shape: [rows, columns] };
   }
