@@ -46,7 +46,7 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
       module: 'attention_decode',
       conditions: { ...conditions, [`BLOCK_${block}`]: block > 1 },
       constants: { ...constants, ...splits },
-      bindings: { 1: q, 2: kCache, 3: vCache, 4: batch, 5: partial },
+      bindings: { 1: q, 2: kCache, ...(vCache ? { 3: vCache } : {}), 4: batch, 5: partial },
       workgroups: (size) => {
         const seen = Math.min(size.context, maxContext, window || Infinity);
         return [splitCount(seen, splits.MAX_SPLITS), kvHeads * Math.ceil(heads / kvHeads / block), 1];

@@ -1,10 +1,10 @@
 import { attentionRequest, checkAttention, type AttentionArgs } from './attention-shape.ts';
-import type { ShaderContext } from './context.ts';
+import type { Conditions, ShaderContext } from './context.ts';
 import type { Step } from './step.ts';
 
 /** Tokens of a workgroup. */
 const TILE = 32;
-const MOST_VALUE_DIM = 256;
+const MOST_VALUE_DIM = 512;
 
 /**
  * Causal attention of the batch's tokens over the KV cache, which already holds their own keys and values: tiled, with
@@ -17,9 +17,14 @@ export async function attentionPrefill(context: ShaderContext, args: AttentionAr
   return context.step({
     label,
     module: 'attention_prefill',
-    conditions: { ...conditions, SINKS: sinks !== undefined, VALUE_128: valueDim > 64 && valueDim <= 128, VALUE_256: valueDim > 128 },
+    conditions: { ...conditions, SINKS: sinks !== undefined, ...widestValues(valueDim) },
     constants: { ...constants, HEADS: heads },
-    bindings: { 0: out, 1: q, 2: kCache, 3: vCache, 4: batch, ...(sinks ? { 5: sinks } : {}) },
+    bindings: { 0: out, 1: q, 2: kCache, ...(vCache ? { 3: vCache } : {}), 4: batch, ...(sinks ? { 5: sinks } : {}) },
     workgroups: ({ tokens }) => [heads, Math.ceil(tokens / TILE), 1],
   });
+}
+
+/** Threads hold as many sums as the widest value head of a variant needs. */
+function widestValues(valueDim: number): Conditions {
+  return { VALUE_128: valueDim > 64 && valueDim <= 128, VALUE_256: valueDim > 128 && valueDim <= 256, VALUE_512: valueDim > 256 };
 }

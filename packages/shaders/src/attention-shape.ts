@@ -18,8 +18,8 @@ export interface AttentionArgs extends AttentionShape {
   readonly q: GPUBufferBinding;
   /** [positions, kvHeads, headDim] f32 */
   readonly kCache: GPUBufferBinding;
-  /** [positions, kvHeads, valueDim] f32 */
-  readonly vCache: GPUBufferBinding;
+  /** [positions, kvHeads, valueDim] f32; absent where a value is the first `valueDim` elements of its key (MLA) */
+  readonly vCache?: GPUBufferBinding;
   /** [tokens, heads, valueDim] f32, written */
   readonly out: GPUBufferBinding;
   /** Uniform: position of the first token, tokens in this pass. */
@@ -49,12 +49,12 @@ export function checkAttention(context: ShaderContext, label: string, shape: Att
 }
 
 /** Conditions and constants of attention_score.wesl and kv_cache.wesl. */
-export function attentionRequest({ kvHeads, headDim, valueDim, scale, window, softcap }: Omit<AttentionArgs, 'label'>): {
+export function attentionRequest({ kvHeads, headDim, valueDim, vCache, scale, window, softcap }: Omit<AttentionArgs, 'label'>): {
   readonly conditions: Readonly<Record<string, boolean>>;
   readonly constants: Readonly<Record<string, number>>;
 } {
   return {
-    conditions: { SOFTCAP: softcap > 0, WINDOW: window > 0 },
+    conditions: { SOFTCAP: softcap > 0, WINDOW: window > 0, LATENT: vCache === undefined },
     constants: {
       KV_HEADS: kvHeads,
       HEAD_VECTORS: headDim / 4,

@@ -2,10 +2,10 @@ import { link } from 'wesl';
 import { KernelArgumentError, ShaderCompilationError } from './errors.ts';
 import type { BatchSize, Step, Workgroups } from './step.ts';
 
-/** All kernel sources, keyed by path relative to `wgsl/`, e.g. `quant/q4_0.wesl`. */
-const sources: Record<string, string> = Object.fromEntries(
+/** Kernel sources that all models may need, keyed by path relative to `wgsl/`, e.g. `quant/q4_0.wesl`. */
+const sources: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(
-    import.meta.glob<string>('./wgsl/**/*.wesl', { query: '?raw', import: 'default', eager: true }),
+    import.meta.glob<string>(['./wgsl/**/*.wesl', '!./wgsl/mixers/*'], { query: '?raw', import: 'default', eager: true }),
   ).map(([path, text]) => [path.replace('./wgsl/', ''), text]),
 );
 
@@ -17,6 +17,8 @@ export interface KernelRequest {
   readonly label: string;
   /** Module path below `wgsl/` without its ending, e.g. `rmsnorm`. Its entry point is `main`. */
   readonly module: string;
+  /** Text of a module that few models need, and that comes with the code that uses it. */
+  readonly source?: string;
   readonly conditions?: Conditions;
   /** Values of the module's `override` constants (shapes, epsilons). */
   readonly constants?: Readonly<Record<string, number>>;
@@ -54,12 +56,12 @@ export class ShaderContext {
     return { label, pipeline, bindGroup, workgroups, ...(indirect ? { indirect } : {}) };
   }
 
-  #pipeline({ module, conditions = {}, constants = {} }: KernelRequest): Promise<GPUComputePipeline> {
+  #pipeline({ module, source, conditions = {}, constants = {} }: KernelRequest): Promise<GPUComputePipeline> {
     const moduleKey = `${module}?${sortedKey(conditions)}`;
     const key = `${moduleKey}#${sortedKey(constants)}`;
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
-      pipeline = this.#module(module, conditions, moduleKey).then((shader) =>
+      pipeline = this.#module(module, source, conditions, moduleKey).then((shader) =>
         this.device.createComputePipelineAsync({
           label: key,
           layout: 'auto',
@@ -71,17 +73,17 @@ export class ShaderContext {
     return pipeline;
   }
 
-  #module(module: string, conditions: Conditions, key: string): Promise<GPUShaderModule> {
+  #module(module: string, source: string | undefined, conditions: Conditions, key: string): Promise<GPUShaderModule> {
     let shader = this.#modules.get(key);
     if (!shader) {
-      shader = this.#compile(module, conditions);
+      shader = this.#compile(module, source, conditions);
       this.#modules.set(key, shader);
     }
     return shader;
   }
 
-  async #compile(module: string, conditions: Conditions): Promise<GPUShaderModule> {
-    const code = await linkKernel(module, { ...this.features, ...conditions });
+  async #compile(module: string, source: string | undefined, conditions: Conditions): Promise<GPUShaderModule> {
+    const code = await linkKernel(module, { ...this.features, ...conditions }, source);
     const shader = this.device.createShaderModule({ label: module, code });
     const info = await shader.getCompilationInfo();
     const errors = info.messages.filter((message) => message.type === 'error');
@@ -95,18 +97,18 @@ export class ShaderContext {
   }
 }
 
-/** Resolves a module's imports and conditions into plain WGSL. */
-export async function linkKernel(module: string, conditions: Conditions = {}): Promise<string> {
-  const source = sources[`${module}.wesl`];
-  if (source === undefined) throw new KernelArgumentError(module, 'no such kernel module');
+/** Resolves a module's imports and conditions into plain WGSL. @param source the module's text where it is none of the core's */
+export async function linkKernel(module: string, conditions: Conditions = {}, source?: string): Promise<string> {
+  const weslSrc = source === undefined ? sources : { ...sources, [`${module}.wesl`]: source };
+  if (weslSrc[`${module}.wesl`] === undefined) throw new KernelArgumentError(module, 'no such kernel module');
   // Every condition must be known to the linker: those a module asks about and nobody named are false.
   const known: Record<string, boolean> = {};
-  for (const text of Object.values(sources)) {
+  for (const text of Object.values(weslSrc)) {
     for (const match of text.matchAll(/@(?:el)?if\s*\(([^)]*)\)/g)) {
       for (const name of (match[1] ?? '').match(/[A-Z][A-Z0-9_]*/g) ?? []) known[name] = false;
     }
   }
-  const linked = await link({ weslSrc: sources, rootModuleName: module, conditions: { ...known, ...conditions } });
+  const linked = await link({ weslSrc, rootModuleName: module, conditions: { ...known, ...conditions } });
   return linked.dest;
 }
 

@@ -56,7 +56,7 @@ export interface LayerSpec {
 }
 
 /** How tokens of a sequence exchange what they know: attention, or what some layers have in its place. */
-export type MixerSpec = AttentionSpec;
+export type MixerSpec = AttentionSpec | MlaSpec;
 
 /** Multi-head attention with grouped key/value heads. */
 export interface AttentionSpec {
@@ -80,6 +80,30 @@ export interface AttentionSpec {
   readonly sinks: boolean;
   readonly softcap: number;
   readonly rope: RopeSpec | null;
+}
+
+/**
+ * Multi-head latent attention (arXiv 2405.04434). Of a token the cache holds a latent vector, from which each head makes
+ * its key and value, and one rotated key part that all heads share.
+ */
+export interface MlaSpec {
+  readonly kind: 'mla';
+  readonly heads: number;
+  /** Size of the queries' latent vector; 0 = queries come straight from the residual stream (V2-Lite). */
+  readonly queryRank: number;
+  /** Size of the latent vector of keys and values. */
+  readonly latentDim: number;
+  /** Size of a query's or key's part without and with rotation. */
+  readonly plainDim: number;
+  readonly ropeDim: number;
+  /** Size of a value head. */
+  readonly valueDim: number;
+  /** Up-projections: `attn_k_b` (transposed) and `attn_v_b`, or both in `attn_kv_b`, as older files have them. */
+  readonly upProjection: 'k-b-v-b' | 'kv-b';
+  /** Of the norms on both latent vectors. */
+  readonly normEps: number;
+  readonly scale: number;
+  readonly rope: RopeSpec;
 }
 
 export interface RopeSpec {

@@ -12,6 +12,8 @@ interface Options {
   readonly spread?: number;
   /** Positions beyond those that `BatchSize` tells of: what a host that runs ahead may have. */
   readonly overshoot?: number;
+  /** Values are the starts of their keys. */
+  readonly latent?: boolean;
 }
 
 const MHA: AttentionShape = { heads: 4, kvHeads: 4, headDim: 64, valueDim: 64 };
@@ -25,11 +27,13 @@ function describe({ heads, kvHeads, headDim, valueDim }: AttentionShape): string
 }
 
 /** Random caches filled with NaN beyond the last token, so that a look too far shows. */
-function randomInputs(t: KernelTest, shape: AttentionShape, start: number, tokens: number, { window = 0, softcap = 0, sinks = false, spread = 1 }: Options) {
+function randomInputs(t: KernelTest, shape: AttentionShape, start: number, tokens: number, { window = 0, softcap = 0, sinks = false, spread = 1, latent = false }: Options) {
   const { heads, kvHeads, headDim, valueDim } = shape;
   const positions = start + tokens + 3;
   const keys = t.randomNormal(positions * kvHeads * headDim);
-  const values = t.randomNormal(positions * kvHeads * valueDim);
+  const values = latent
+    ? Float32Array.from({ length: positions * kvHeads * valueDim }, (_, i) => keys[Math.floor(i / valueDim) * headDim + (i % valueDim)] ?? NaN)
+    : t.randomNormal(positions * kvHeads * valueDim);
   keys.fill(NaN, (start + tokens) * kvHeads * headDim);
   values.fill(NaN, (start + tokens) * kvHeads * valueDim);
   const q = t.randomNormal(tokens * heads * headDim, spread);
@@ -48,7 +52,7 @@ async function expectAttention(t: KernelTest, mode: 'decode' | 'prefill', shape:
     label: 'attention',
     q: t.input(q),
     kCache: t.input(keys),
-    vCache: t.input(values),
+    ...(options.latent ? {} : { vCache: t.input(values) }),
     out,
     batch: t.input(Uint32Array.of(start, tokens)),
     ...rest,
@@ -84,6 +88,18 @@ for (const shape of SHAPES) {
   });
   kernelCase(`attention prefill ${describe(shape)}`, async (t) => {
     for (const [start, tokens] of [[0, 1], [0, 7], [0, 33], [13, 32], [40, 9]] as const) await expectAttention(t, 'prefill', shape, start, tokens);
+  });
+}
+
+const LATENT: readonly AttentionShape[] = [
+  { heads: 4, kvHeads: 1, headDim: 96, valueDim: 64 },
+  { heads: 16, kvHeads: 1, headDim: 576, valueDim: 512 },
+];
+
+for (const shape of LATENT) {
+  kernelCase(`attention over latent values, ${describe(shape)}`, async (t) => {
+    for (const context of [1, 33]) await expectAttention(t, 'decode', shape, context - 1, 1, { latent: true });
+    for (const [start, tokens] of [[0, 1], [13, 34]] as const) await expectAttention(t, 'prefill', shape, start, tokens, { latent: true });
   });
 }
 

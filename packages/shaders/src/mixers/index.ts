@@ -1,0 +1,2 @@
+export * from './head-product.ts';
+export * from './latent-cache.ts';
