@@ -1,5 +1,5 @@
 import type { GgufModel } from '../../packages/runtime/src/model/gguf/types.ts';
-import type { LayerSpec, ModelSpec } from '../../packages/runtime/src/model/spec.ts';
+import type { AttentionSpec, ModelSpec } from '../../packages/runtime/src/model/spec.ts';
 
 /** What a stage cannot do without, in all layers together. */
 export interface Cost {
@@ -31,7 +31,7 @@ export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, con
     const block = (names: readonly string[]) => names.map((name) => `blk.${index}.${name}.weight`);
     add('qkv', ...matrices(block(['attn_q', 'attn_k', 'attn_v'])));
     add('attention_out', ...matrices(block(['attn_output'])));
-    add('attention', ...attentionCost(attention, tokens, context));
+    if (attention.kind === 'gqa') add('attention', ...attentionCost(attention, tokens, context));
     if (ffn.kind === 'moe') {
       add('router_logits', ...matrices(block(['ffn_gate_inp'])));
       // Of the stacked experts, those that are chosen: at most k a token.
@@ -56,7 +56,7 @@ export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, con
   return costs;
 }
 
-function attentionCost({ heads, kvHeads, headDim, valueDim, slidingWindow }: LayerSpec['attention'], tokens: number, context: number): [bytes: number, flops: number] {
+function attentionCost({ heads, kvHeads, headDim, valueDim, slidingWindow }: AttentionSpec, tokens: number, context: number): [bytes: number, flops: number] {
   const seen = (position: number) => (slidingWindow > 0 ? Math.min(slidingWindow, position) : position);
   const bytes = seen(context) * kvHeads * (headDim + valueDim) * CACHE_BYTES;
   // Each token sees itself and what is before it.

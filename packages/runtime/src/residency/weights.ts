@@ -3,6 +3,7 @@ import type { GgufModel, TensorInfo } from '../model/gguf/types.ts';
 import type { LayerSpec, ModelSpec } from '../model/spec.ts';
 import { LimitError, UnsupportedSpecError } from './errors.ts';
 import type { GpuMemory } from './gpu-memory.ts';
+import { mixerStacks } from './mixer-stacks.ts';
 import { matrixShape, planarBytes, stack, wholeWeights, type PlacedExperts, type PlacedTensor } from './placement.ts';
 
 /** ggml's number for F32, the only type that norms and biases come in. */
@@ -23,8 +24,7 @@ interface PooledTensor {
   readonly matrix: PlanarMatrix;
 }
 
-/** Stacked tensors of `blk.N`, in the order in which their outputs are concatenated. */
-const QKV = ['attn_q', 'attn_k', 'attn_v'] as const;
+/** An FFN's tensors over one input, in the order in which their outputs are concatenated. */
 const GATE_UP = ['ffn_gate', 'ffn_up'] as const;
 const DOWN = ['ffn_down'] as const;
 
@@ -113,9 +113,11 @@ export class ModelWeights {
     return [{ buffer: page.buffer, matrix: { ...matrix, baseWord: slotWord + matrix.baseWord }, firstRow: 0 }];
   }
 
-  #placeLayer({ index, ffn }: LayerSpec): void {
+  #placeLayer({ index, attention, ffn }: LayerSpec): void {
     const block = `blk.${index}.`;
-    this.#placeStack(`${block}attn_qkv`, QKV.map((name) => this.#info(`${block}${name}.weight`)));
+    for (const [name, tensors] of Object.entries(mixerStacks(attention))) {
+      this.#placeStack(`${block}${name}`, tensors.map((tensor) => this.#info(`${block}${tensor}.weight`)));
+    }
     if (ffn.kind === 'dense') {
       this.#experts.set(index, this.#placeFfn(block, '', 1));
       return;
@@ -186,7 +188,8 @@ export class ModelWeights {
 
   #placeTensor(info: TensorInfo): void {
     if (info.shape.length === 1) return this.#placeVectors(info.name, [info], [info.shape[0] ?? 0]);
-    const { rows, cols } = matrixShape(info);
+    const { cols } = matrixShape(info);
+    const rows = info.shape.slice(0, -1).reduce((product, size) => product * size, 1);
     // Even row counts keep two-byte planes on whole words at every cut.
     const rowBytes = planarBytes(info.type, cols * 32) / 32;
     const most = Math.floor(this.#maxBinding / rowBytes / 32) * 32;

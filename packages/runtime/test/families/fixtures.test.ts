@@ -10,6 +10,7 @@ import { MemorySource } from '../gguf/memory-source.ts';
 const ROUTER = { score: 'softmax', softmaxAfterTopK: false, logitBias: false, selectionBias: false, groups: null, renormalise: null, scale: 1, perExpertScale: false, weightOn: 'output' };
 const RENORMALISED = { ...ROUTER, renormalise: { eps: 0 } };
 const dense = { kind: 'dense' };
+const mla = { kind: 'mla', heads: 4, plainDim: 64, ropeDim: 32, valueDim: 64, rope: { kind: 'norm', dims: 32 } };
 const residual = { kind: 'moe', router: ROUTER, shared: { kind: 'residual', width: 192 } };
 
 /** What is particular about a family: attention of all layers, and the FFN of each of the fixture's. */
@@ -39,6 +40,21 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object; readonly
     attention: { qkNorm: 'none', qkvBias: true, outputBias: true, sinks: true, rope: { kind: 'neox', yarn: { factor: 8, originalContext: 64 } } },
     ffn: [0, 1, 2, 3].map(() => ({ activation: 'swiglu-clamped', bias: true, router: { ...ROUTER, score: 'none', softmaxAfterTopK: true, logitBias: true } })),
   },
+  'deepseek2-v2-q4_k_m': {
+    attention: { ...mla, queryRank: 256, latentDim: 256, upProjection: 'k-b-v-b', scale: 1 / Math.sqrt(96) },
+    ffn: [dense, { router: { ...ROUTER, scale: 1.5 }, shared: { kind: 'shared', width: 512, gated: false } }],
+  },
+  'deepseek2-v3-q8_0': {
+    attention: { ...mla, queryRank: 128, latentDim: 128, upProjection: 'k-b-v-b' },
+    ffn: [
+      dense,
+      ...[1, 2].map(() => ({
+        router: { ...ROUTER, score: 'sigmoid', selectionBias: true, groups: { count: 4, keep: 2, by: 'top2-sum' }, renormalise: { eps: 1e-20 }, scale: 2.5 },
+        shared: { kind: 'shared', width: 128, gated: false },
+      })),
+    ],
+  },
+  'deepseek2-v2-kvb-q5_0': { attention: { ...mla, queryRank: 128, latentDim: 128, upProjection: 'kv-b' }, ffn: [dense, { router: { ...ROUTER, scale: 1.5 } }] },
   'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
 };
 
@@ -67,13 +83,15 @@ describe('specFromGguf on models of every family', () => {
     expect(spec.layers.map(({ index }) => index)).toEqual(Array.from({ length: dims.L }, (_, index) => index));
     for (const { attention, ffn, ffnNorm } of spec.layers) {
       expect(ffnNorm.eps).toBeCloseTo(config.rms_norm_eps, 10);
-      expect(attention).toMatchObject({ heads: dims.h, kvHeads: dims.kv, headDim: dims.hd, valueDim: dims.hd });
-      expect(attention.scale).toBeCloseTo(config.attention_multiplier ?? 1 / Math.sqrt(dims.hd), 12);
-      expect(attention.rope).toMatchObject({ base: config.rope_parameters.rope_theta, frequencyScale: 1 });
+      if (attention.kind === 'gqa') {
+        expect(attention).toMatchObject({ heads: dims.h, kvHeads: dims.kv, headDim: dims.hd, valueDim: dims.hd });
+        expect(attention.scale).toBeCloseTo(config.attention_multiplier ?? 1 / Math.sqrt(dims.hd), 12);
+      }
+      if ('rope' in attention) expect(attention.rope).toMatchObject({ base: config.rope_parameters.rope_theta, frequencyScale: 1 });
       if (ffn.kind === 'moe') expect(ffn).toMatchObject({ ...(Array.isArray(dims.E) ? {} : { experts: dims.E }), topK: dims.k, width: dims.ff });
     }
     const { attention, ffn } = PARTICULAR[name] ?? {};
-    if (config.sliding_window) expect(spec.layers.map((layer) => layer.attention.slidingWindow)).toEqual(spec.layers.map((_, index) => (index % 2 === 0 ? config.sliding_window : 0)));
+    if (config.sliding_window) expect(spec.layers.map((layer) => layer.attention)).toMatchObject(spec.layers.map((_, index) => ({ slidingWindow: index % 2 === 0 ? config.sliding_window : 0 })));
     const multipliers = [spec.embedding.scale, spec.layers[0]?.residualScale, 1 / spec.output.scale];
     for (const [i, expected] of [config.embedding_multiplier, config.residual_multiplier, config.logits_scaling].entries()) expect(multipliers[i]).toBeCloseTo(expected ?? 1, 6);
     if (attention) expect(spec.layers.map((layer) => layer.attention)).toMatchObject(spec.layers.map(() => attention));

@@ -62,7 +62,6 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     weights: `${block}attn_output.weight`,
     ...(attention.outputBias ? { bias: `${block}attn_output.bias` } : {}),
     out: scratch.x,
-    scale: layer.residualScale,
     residual: true,
   });
   return (await Promise.all([project, rotate, mix, output])).flat();

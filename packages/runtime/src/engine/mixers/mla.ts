@@ -26,7 +26,7 @@ export const mlaSteps: MixerSteps<MlaSpec> = async (context, mla) => {
   const down = product(context, {
     stage: 'latent',
     x: scratch.x,
-    norm: { weight: `${block}attn_norm.weight`, eps: layer.attentionNorm.eps, into: scratch.normed },
+    norm: { weight: `${block}${layer.attentionNorm.tensor}.weight`, eps: layer.attentionNorm.eps, into: scratch.normed },
     weights: `${block}attn_latent`,
     out: row,
   });

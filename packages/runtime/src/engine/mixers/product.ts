@@ -15,16 +15,15 @@ export interface ProductArgs {
   readonly bias?: string;
   /** [tokens, outputs] f32; not the same buffer as `x` */
   readonly out: GPUBuffer;
-  /** Factor on product and bias; default 1. */
-  readonly scale?: number;
-  /** Adds to `out` instead of overwriting it. */
+  /** Adds to `out`, times the layer's factor for the residual stream, instead of overwriting it. */
   readonly residual?: boolean;
 }
 
 /** Matrix product for a pass's tokens: for one token a GEMV with the norm in it, else norm and GEMM. */
 export async function product({ plan, session, layer, mode }: MixerContext, args: ProductArgs): Promise<readonly Step[]> {
   const { shaders, weights, chunk } = plan;
-  const { stage, norm, scale = 1, residual = false } = args;
+  const { stage, norm, residual = false } = args;
+  const scale = residual ? layer.residualScale : 1;
   const label = `layer.${layer.index}.${stage}`;
   const x = { buffer: args.x };
   const stacked = weights.stacked(args.weights);

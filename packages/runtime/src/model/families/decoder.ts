@@ -1,4 +1,4 @@
-import type { Activation, AttentionSpec, DenseSpec, LayerSpec, ModelSpec, MoeSpec, NormSpec, RopeSpec, RouterSpec, SharedExpertSpec } from '../spec.ts';
+import type { Activation, AttentionSpec, DenseSpec, LayerSpec, MixerSpec, ModelSpec, MoeSpec, NormSpec, RopeSpec, RouterSpec, SharedExpertSpec } from '../spec.ts';
 import type { ModelKeys } from './keys.ts';
 import { CONTEXT, EPSILON, EXPERTS, FACTOR, HEAD_DIM, HEADS, LAYERS, VOCABULARY, WIDTH } from './limits.ts';
 import { ropeSpec } from './rope.ts';
@@ -14,14 +14,16 @@ export interface DecoderTraits {
   readonly ffnNorm?: string;
   /** What else is particular about attention, by layer. */
   readonly attention?: (layer: number) => Partial<AttentionSpec>;
+  /** What a layer has in place of grouped-query attention; undefined where it has that. */
+  readonly mixer?: (layer: number) => MixerSpec | undefined;
   /** What else is particular about the router. */
   readonly router?: Partial<RouterSpec>;
   /** Default: SwiGLU. */
   readonly activation?: Activation;
 }
 
-/** Two norms, four projections and three FFN matrices: no layer has fewer tensors. */
-const MIN_TENSORS_PER_LAYER = 9;
+/** Two norms, a mixer's three tensors and three FFN matrices: no layer has fewer. */
+const MIN_TENSORS_PER_LAYER = 8;
 
 /**
  * Spec of a Llama-like decoder: pre-norms (RMS), grouped-query attention with RoPE, a gated FFN or routed experts with
@@ -37,11 +39,11 @@ export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
   const norm = (tensor: string): NormSpec => ({ tensor, kind: 'rms', eps, bias: false });
   const hiddenSize = keys.int('embedding_length', WIDTH);
   const contextLength = keys.int('context_length', CONTEXT);
-  const attention = attentionSpecs(keys, traits, { layerCount, hiddenSize, contextLength, eps });
+  const mixers = mixerSpecs(keys, traits, { layerCount, hiddenSize, contextLength, eps });
   const ffn = ffnSpecs(keys, traits, layerCount);
-  const layers = attention.map((spec, index): LayerSpec => {
+  const layers = mixers.map((attention, index): LayerSpec => {
     const block = ffn[index] ?? keys.refuse('block_count', 'does not match the layers');
-    return { index, attentionNorm: norm('attn_norm'), attention: spec, ffnNorm: norm(traits.ffnNorm ?? 'ffn_norm'), ffn: block, residualScale: 1 };
+    return { index, attentionNorm: norm('attn_norm'), attention, ffnNorm: norm(traits.ffnNorm ?? 'ffn_norm'), ffn: block, residualScale: 1 };
   });
   return {
     arch,
@@ -74,15 +76,17 @@ interface Dimensions {
   readonly eps: number;
 }
 
-function attentionSpecs(keys: ModelKeys, { ropeKind, qkNorm = 'none', attention }: DecoderTraits, { layerCount, hiddenSize, contextLength, eps }: Dimensions): AttentionSpec[] {
+function mixerSpecs(keys: ModelKeys, { ropeKind, qkNorm = 'none', attention, mixer }: DecoderTraits, { layerCount, hiddenSize, contextLength, eps }: Dimensions): MixerSpec[] {
   const heads = keys.perLayer('attention.head_count', HEADS, layerCount);
-  const kvHeads = keys.has('attention.head_count_kv') ? keys.perLayer('attention.head_count_kv', HEADS, layerCount) : heads;
+  const kvHeads = keys.has('attention.head_count_kv') ? keys.perLayer('attention.head_count_kv', { ...HEADS, min: 0 }, layerCount) : heads;
   const headDim = keys.int('attention.key_length', HEAD_DIM, hiddenSize / (heads[0] ?? 1));
   const valueDim = keys.int('attention.value_length', HEAD_DIM, headDim);
   const scale = keys.float('attention.scale', { min: 0, max: FACTOR.max }, 0) || 1 / Math.sqrt(headDim);
   const rope = ropeSpec(keys, ropeKind, headDim, contextLength);
   const hasTensor = (name: string): boolean => keys.model.tensors.has(name);
-  return heads.map((layerHeads, layer): AttentionSpec => {
+  return heads.map((layerHeads, layer): MixerSpec => {
+    const other = mixer?.(layer);
+    if (other) return other;
     const layerKvHeads = kvHeads[layer] ?? layerHeads;
     if (layerHeads % layerKvHeads !== 0) keys.refuse('attention.head_count_kv', `is ${layerKvHeads}, which does not divide ${layerHeads} heads`, layerKvHeads);
     return {

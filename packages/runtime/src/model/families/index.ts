@@ -1,5 +1,6 @@
 import type { GgufModel } from '../gguf/types.ts';
 import type { ModelSpec } from '../spec.ts';
+import { deepseek2 } from './deepseek2.ts';
 import { ModelMetadataError, UnsupportedFamilyError } from './errors.ts';
 import { ernie45 } from './ernie4_5.ts';
 import { gptOss } from './gpt-oss.ts';
@@ -30,6 +31,7 @@ const FAMILIES = new Map<string, Family>([
   ['granitemoe', granite],
   ['glm4moe', glm4moe],
   ['ernie4_5-moe', ernie45],
+  ['deepseek2', deepseek2],
   ['prmoe', prmoe],
 ]);
 

@@ -1,17 +1,12 @@
 import { UnsupportedTensorTypeError } from '../gguf/errors.ts';
 import { ggmlType } from '../gguf/ggml-types.ts';
 import type { GgufModel, TensorInfo } from '../gguf/types.ts';
-import type { AttentionSpec, DenseSpec, LayerSpec, ModelSpec, MoeSpec } from '../spec.ts';
+import type { DenseSpec, LayerSpec, ModelSpec, MoeSpec } from '../spec.ts';
 import { ModelTensorError } from './errors.ts';
+import { mixerTensors, type ExpectedTensor } from './mixer-tensors.ts';
 
 /** Kernels read matrices 32 columns at a time. */
 const COLUMN_MULTIPLE = 32;
-
-interface ExpectedTensor {
-  readonly name: string;
-  /** Outermost dimension first. */
-  readonly shape: readonly number[];
-}
 
 /**
  * Holds a file's tensors against the spec: all are there, have the shapes that the metadata promises and types that the
@@ -54,7 +49,7 @@ function* expectedTensors(spec: ModelSpec, model: GgufModel): Generator<Expected
   yield { name: 'token_embd.weight', shape: [vocabSize, hiddenSize] };
   yield { name: `${spec.finalNorm.tensor}.weight`, shape: [hiddenSize] };
   if (spec.output.tensor === 'output.weight') yield { name: 'output.weight', shape: [vocabSize, hiddenSize] };
-  const factors = spec.layers.find(({ attention }) => attention.rope?.frequencyFactors)?.attention.rope;
+  const factors = spec.layers.map(({ attention }) => ('rope' in attention ? attention.rope : null)).find((rope) => rope?.frequencyFactors);
   if (factors) yield { name: 'rope_freqs.weight', shape: [factors.dims / 2] };
   for (const layer of spec.layers) yield* layerTensors(layer, hiddenSize, model);
 }
@@ -62,25 +57,9 @@ function* expectedTensors(spec: ModelSpec, model: GgufModel): Generator<Expected
 function* layerTensors({ index, attentionNorm, attention, ffnNorm, ffn }: LayerSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
   const block = `blk.${index}.`;
   yield { name: `${block}${attentionNorm.tensor}.weight`, shape: [hiddenSize] };
-  yield* attentionTensors(block, attention, hiddenSize);
+  yield* mixerTensors(block, attention, hiddenSize);
   yield { name: `${block}${ffnNorm.tensor}.weight`, shape: [hiddenSize] };
   yield* ffn.kind === 'dense' ? denseTensors(block, ffn, hiddenSize) : moeTensors(block, ffn, hiddenSize, model);
-}
-
-function* attentionTensors(block: string, attention: AttentionSpec, hiddenSize: number): Generator<ExpectedTensor> {
-  const { heads, kvHeads, headDim, valueDim, qkNorm } = attention;
-  const rows = { attn_q: heads * headDim, attn_k: kvHeads * headDim, attn_v: kvHeads * valueDim };
-  for (const [name, count] of Object.entries(rows)) {
-    yield { name: `${block}${name}.weight`, shape: [count, hiddenSize] };
-    if (attention.qkvBias) yield { name: `${block}${name}.bias`, shape: [count] };
-  }
-  yield { name: `${block}attn_output.weight`, shape: [hiddenSize, heads * valueDim] };
-  if (attention.outputBias) yield { name: `${block}attn_output.bias`, shape: [hiddenSize] };
-  if (attention.sinks) yield { name: `${block}attn_sinks.weight`, shape: [heads] };
-  if (qkNorm === 'none') return;
-  const full = qkNorm === 'full';
-  yield { name: `${block}attn_q_norm.weight`, shape: [full ? rows.attn_q : headDim] };
-  yield { name: `${block}attn_k_norm.weight`, shape: [full ? rows.attn_k : headDim] };
 }
 
 /** Name and shape of the three matrices of an FFN of this width. */
