@@ -32,7 +32,7 @@ export function attentionPartialBytes(shape: AttentionShape & { readonly maxCont
  * Throws `KernelArgumentError` for shapes that it cannot serve.
  */
 export async function attentionDecode(context: ShaderContext, args: AttentionDecodeArgs): Promise<readonly Step[]> {
-  const { label, q, kCache, vCache, out, batch, heads, kvHeads, valueDim, window, sinks, partial, maxContext } = args;
+  const { label, q, kCache, vCache, out, batch, heads, kvHeads, valueDim, window, chunked = false, sinks, partial, maxContext } = args;
   checkAttention(context, label, args, MOST_VALUE_DIM);
   const bytes = attentionPartialBytes({ ...args, maxContext });
   const held = partial.size ?? partial.buffer.size - (partial.offset ?? 0);
@@ -55,7 +55,7 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
     context.step({
       label: `${label}.combine`,
       module: 'attention_combine',
-      conditions: { WINDOW: window > 0, SINKS: sinks !== undefined },
+      conditions: { WINDOW: window > 0, CHUNKED: chunked, SINKS: sinks !== undefined },
       constants: { VALUE_VECTORS: valueDim / 4, ...splits, ...(window > 0 ? { WINDOW_LENGTH: window } : {}) },
       bindings: { 0: out, ...(sinks ? { 1: sinks } : {}), 4: batch, 5: partial },
       workgroups: [heads, Math.ceil(valueDim / 32), 1],

@@ -28,6 +28,8 @@ export interface AttentionArgs extends AttentionShape {
   readonly scale: number;
   /** Positions that a token sees, itself included; 0 = all. */
   readonly window: number;
+  /** The window does not slide: a token sees the positions since the last multiple of `window`. Default: false. */
+  readonly chunked?: boolean;
   /** Scores become c · tanh(score / c); 0 = off. */
   readonly softcap: number;
   /** [heads] f32: a logit a head that joins the softmax and has no value. */
@@ -49,12 +51,12 @@ export function checkAttention(context: ShaderContext, label: string, shape: Att
 }
 
 /** Conditions and constants of attention_score.wesl and kv_cache.wesl. */
-export function attentionRequest({ kvHeads, headDim, valueDim, vCache, scale, window, softcap }: Omit<AttentionArgs, 'label'>): {
+export function attentionRequest({ kvHeads, headDim, valueDim, vCache, scale, window, chunked = false, softcap }: Omit<AttentionArgs, 'label'>): {
   readonly conditions: Readonly<Record<string, boolean>>;
   readonly constants: Readonly<Record<string, number>>;
 } {
   return {
-    conditions: { SOFTCAP: softcap > 0, WINDOW: window > 0, LATENT: vCache === undefined },
+    conditions: { SOFTCAP: softcap > 0, WINDOW: window > 0, CHUNKED: chunked, LATENT: vCache === undefined },
     constants: {
       KV_HEADS: kvHeads,
       HEAD_VECTORS: headDim / 4,

@@ -5,7 +5,7 @@ import type { Step } from './step.ts';
 
 export interface RopeAndCacheArgs extends AttentionShape {
   readonly label: string;
-  /** [tokens, heads · headDim + kvHeads · headDim + kvHeads · valueDim] f32: queries, keys, values */
+  /** [tokens, heads · headDim + kvHeads · headDim + kvHeads · valueDim] f32: queries, keys, values; without these where `valuesAreKeys` */
   readonly qkv: GPUBufferBinding;
   /** [tokens, heads, headDim] f32, written */
   readonly q: GPUBufferBinding;
@@ -15,9 +15,17 @@ export interface RopeAndCacheArgs extends AttentionShape {
   readonly vCache: GPUBufferBinding;
   /** Uniform: position of the first token, tokens in this pass. */
   readonly batch: GPUBufferBinding;
-  /** RMSNorm of queries and keys before the rotation: over each head, or over all heads at once. */
-  readonly qkNorm: 'none' | 'per-head' | 'full';
+  /** RMSNorm of queries and keys: over each head, over all heads at once, or over each head without weights. */
+  readonly qkNorm: 'none' | 'per-head' | 'full' | 'unit';
   readonly qkNormEps: number;
+  /** The norm's weights come after the rotation instead of before; not for a table with a factor on cos and sin, nor for `full`. */
+  readonly qkNormLast?: boolean;
+  /** RMSNorm of each value head, without weights and with the same epsilon. */
+  readonly valueNorm?: boolean;
+  /** Values are the keys as they were before norm and rotation. */
+  readonly valuesAreKeys?: boolean;
+  /** Queries are multiplied by 1 + scale · ln(1 + ⌊(position + 1) / length⌋). */
+  readonly temperature?: { readonly scale: number; readonly length: number } | null;
   /** f32, [headDim] or, over all heads, [heads · headDim] */
   readonly qNorm?: GPUBufferBinding;
   /** f32, [headDim] or, over all heads, [kvHeads · headDim] */
@@ -38,27 +46,43 @@ export interface RopeAndCacheArgs extends AttentionShape {
  */
 export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArgs): Promise<Step> {
   const { label, qkv, q, kCache, vCache, batch, heads, kvHeads, headDim, valueDim, qkNorm, qkNormEps, qNorm, kNorm, rope } = args;
+  const { qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = args;
   checkAttention(context, label, args);
   if (rope && (rope.dims < 2 || rope.dims > headDim || rope.dims % 2 !== 0)) {
     throw new KernelArgumentError(label, `RoPE over ${rope.dims} of ${headDim} dimensions; must be an even number up to these`);
   }
   const normed = qkNorm !== 'none';
-  if (normed !== (qNorm !== undefined) || normed !== (kNorm !== undefined)) {
-    throw new KernelArgumentError(label, `QK-norm "${qkNorm}" ${normed ? 'needs both norm weights' : 'takes no norm weights'}`);
+  const weighted = normed && qkNorm !== 'unit';
+  if (weighted !== (qNorm !== undefined) || weighted !== (kNorm !== undefined)) {
+    throw new KernelArgumentError(label, `QK-norm "${qkNorm}" ${weighted ? 'needs both norm weights' : 'takes no norm weights'}`);
   }
+  if (qkNorm === 'full' && (qkNormLast || valueNorm)) throw new KernelArgumentError(label, 'a norm over all heads goes with neither qkNormLast nor valueNorm');
+  if (valuesAreKeys && headDim !== valueDim) throw new KernelArgumentError(label, `values of ${valueDim} dimensions that are keys of ${headDim}`);
   // Over all heads at once: queries, keys and values are a workgroup each.
   const across = qkNorm === 'full' ? 3 : heads + 2 * kvHeads;
   return context.step({
     label,
     module: 'rope_and_cache',
-    conditions: { ROPE: rope !== null, NEOX: rope?.kind === 'neox', CACHE_WRITE: true, NORM: normed, FULL_NORM: qkNorm === 'full' },
+    conditions: {
+      ROPE: rope !== null,
+      NEOX: rope?.kind === 'neox',
+      CACHE_WRITE: true,
+      NORM: normed,
+      NORM_LAST: normed && qkNormLast,
+      FULL_NORM: qkNorm === 'full',
+      UNIT_NORM: qkNorm === 'unit',
+      VALUE_NORM: valueNorm,
+      VALUES_ARE_KEYS: valuesAreKeys,
+      TEMPERATURE: Boolean(temperature),
+    },
     constants: {
       HEADS: heads,
       KV_HEADS: kvHeads,
       HEAD_VECTORS: headDim / 4,
       VALUE_VECTORS: valueDim / 4,
       ...(rope ? { ROPE_DIMS: rope.dims } : {}),
-      ...(normed ? { EPS: qkNormEps } : {}),
+      ...(normed || valueNorm ? { EPS: qkNormEps } : {}),
+      ...(temperature ? { TEMPERATURE_SCALE: temperature.scale, TEMPERATURE_LENGTH: temperature.length } : {}),
     },
     bindings: {
       0: qkv,

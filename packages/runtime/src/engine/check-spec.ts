@@ -12,7 +12,9 @@ export function checkSpec(spec: ModelSpec): void {
   for (const layer of spec.layers) checkLayer(layer, refuse);
 }
 
-function checkLayer({ attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm }: LayerSpec, refuse: (feature: string) => never): void {
+function checkLayer({ attention, attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm }: LayerSpec, refuse: (feature: string) => never): void {
   if (attentionNorm.kind !== 'rms' || ffnNorm.kind !== 'rms' || attentionNorm.bias || ffnNorm.bias) refuse('a LayerNorm');
+  // YaRN's factor on cos and sin would change what is normed.
+  if (attention.kind === 'gqa' && attention.qkNormLast && attention.rope?.yarn) refuse('a norm after RoPE with YaRN');
   if (postAttentionNorm || postFfnNorm) refuse('norms after attention or FFN');
 }

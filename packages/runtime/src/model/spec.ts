@@ -67,19 +67,29 @@ export interface AttentionSpec {
   readonly headDim: number;
   /** Size of a value head. */
   readonly valueDim: number;
-  /** Norm on queries and keys before RoPE: over each head, or over the full width of all heads. */
-  readonly qkNorm: 'none' | 'per-head' | 'full';
+  /** Norm on queries and keys: over each head, over the full width of all heads, or over each head without weights (`unit`). */
+  readonly qkNorm: 'none' | 'per-head' | 'full' | 'unit';
   readonly qkNormEps: number;
+  /** The norm comes after RoPE instead of before. */
+  readonly qkNormLast: boolean;
+  /** Norm on value heads, without weights and with the same epsilon. */
+  readonly valueNorm: boolean;
+  /** No `attn_v`: values are the keys, before norm and RoPE. */
+  readonly valuesAreKeys: boolean;
   readonly qkvBias: boolean;
   readonly outputBias: boolean;
   /** Factor on q·k; usually 1/sqrt(headDim). */
   readonly scale: number;
   /** Positions that a token sees, itself included; 0 = all. */
   readonly slidingWindow: number;
+  /** The window does not slide: a token sees what lies since the last multiple of it. */
+  readonly chunked: boolean;
   /** Learned per-head sink logits (`attn_sinks.weight`). */
   readonly sinks: boolean;
   readonly softcap: number;
   readonly rope: RopeSpec | null;
+  /** Queries are multiplied by 1 + scale · ln(1 + ⌊(position + 1) / length⌋). */
+  readonly temperature: { readonly scale: number; readonly length: number } | null;
 }
 
 /**

@@ -55,6 +55,14 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object; readonly
     ],
   },
   'deepseek2-v2-kvb-q5_0': { attention: { ...mla, queryRank: 128, latentDim: 128, upProjection: 'kv-b' }, ffn: [dense, { router: { ...ROUTER, scale: 1.5 } }] },
+  'hunyuan-moe-q5_1': {
+    attention: { qkNorm: 'per-head', qkNormLast: true, rope: { kind: 'neox' } },
+    ffn: [0, 1].map(() => ({ router: RENORMALISED, shared: { kind: 'shared', width: 128, gated: false } })),
+  },
+  'llama4-q4_k': {
+    attention: { qkvBias: false },
+    ffn: [0, 1].flatMap(() => [{ ...dense, width: 512 }, { router: { ...ROUTER, score: 'sigmoid', weightOn: 'input' }, shared: { kind: 'shared', width: 256, gated: false } }]),
+  },
   'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
 };
 
@@ -87,8 +95,13 @@ describe('specFromGguf on models of every family', () => {
         expect(attention).toMatchObject({ heads: dims.h, kvHeads: dims.kv, headDim: dims.hd, valueDim: dims.hd });
         expect(attention.scale).toBeCloseTo(config.attention_multiplier ?? 1 / Math.sqrt(dims.hd), 12);
       }
-      if ('rope' in attention) expect(attention.rope).toMatchObject({ base: config.rope_parameters.rope_theta, frequencyScale: 1 });
+      if ('rope' in attention && attention.rope) expect(attention.rope).toMatchObject({ base: config.rope_parameters.rope_theta, frequencyScale: 1 });
       if (ffn.kind === 'moe') expect(ffn).toMatchObject({ ...(Array.isArray(dims.E) ? {} : { experts: dims.E }), topK: dims.k, width: dims.ff });
+    }
+    if (arch === 'llama4') {
+      const chunks = { qkNorm: 'unit', rope: { kind: 'norm' }, slidingWindow: 8192, chunked: true, temperature: null };
+      const whole = { qkNorm: 'none', rope: null, slidingWindow: 0, temperature: { scale: 0.1, length: 8192 } };
+      expect(spec.layers.map((layer) => layer.attention)).toMatchObject([chunks, chunks, chunks, whole]);
     }
     const { attention, ffn } = PARTICULAR[name] ?? {};
     if (config.sliding_window) expect(spec.layers.map((layer) => layer.attention)).toMatchObject(spec.layers.map((_, index) => ({ slidingWindow: index % 2 === 0 ? config.sliding_window : 0 })));

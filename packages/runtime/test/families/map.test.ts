@@ -106,6 +106,7 @@ describe('defaults and options', () => {
     expect(await router(number('expert_gating_func', 0))).toMatchObject({ router: { score: 'softmax', softmaxAfterTopK: false } });
     expect(await router(number('expert_gating_func', 2))).toMatchObject({ router: { score: 'sigmoid', renormalise: { eps: 1e-20 }, groups: null } });
     expect(await router(number('expert_gating_func', 3))).toMatchObject({ router: { score: 'none', softmaxAfterTopK: true } });
+    expect(await router(number('expert_gating_func', 4))).toMatchObject({ router: { score: 'sqrt-softplus' } });
     const groups = [number('expert_group_count', 2), number('expert_group_used_count', 1)];
     expect(await router(...groups)).toMatchObject({ router: { groups: { count: 2, keep: 1, by: 'max' } } });
     expect(await router(...groups, number('expert_gating_func', 2))).toMatchObject({ router: { groups: { by: 'top2-sum' } } });
@@ -221,7 +222,7 @@ describe('refused metadata', () => {
     ['expert_count', T.i32, [-1, 2 ** 30]],
     ['expert_used_count', T.i32, [0, -1, 3]],
     ['expert_weights_norm', T.u32, [1]],
-    ['expert_gating_func', T.u32, [4, 9]],
+    ['expert_gating_func', T.u32, [5, 9]],
     ['leading_dense_block_count', T.i32, [-1]],
     ['interleave_moe_layer_step', T.i32, [0, -1]],
   ])('%s of type %i', async (key, type, values) => {

@@ -6,6 +6,7 @@ import { attentionReference } from '../reference/attention.ts';
 
 interface Options {
   readonly window?: number;
+  readonly chunked?: boolean;
   readonly softcap?: number;
   readonly sinks?: boolean;
   /** Deviation of the scores; 1 is a typical layer's. */
@@ -27,7 +28,7 @@ function describe({ heads, kvHeads, headDim, valueDim }: AttentionShape): string
 }
 
 /** Random caches filled with NaN beyond the last token, so that a look too far shows. */
-function randomInputs(t: KernelTest, shape: AttentionShape, start: number, tokens: number, { window = 0, softcap = 0, sinks = false, spread = 1, latent = false }: Options) {
+function randomInputs(t: KernelTest, shape: AttentionShape, start: number, tokens: number, { window = 0, chunked = false, softcap = 0, sinks = false, spread = 1, latent = false }: Options) {
   const { heads, kvHeads, headDim, valueDim } = shape;
   const positions = start + tokens + 3;
   const keys = t.randomNormal(positions * kvHeads * headDim);
@@ -37,7 +38,7 @@ function randomInputs(t: KernelTest, shape: AttentionShape, start: number, token
   keys.fill(NaN, (start + tokens) * kvHeads * headDim);
   values.fill(NaN, (start + tokens) * kvHeads * valueDim);
   const q = t.randomNormal(tokens * heads * headDim, spread);
-  const options = { ...shape, scale: 1 / Math.sqrt(headDim), window, softcap, ...(sinks ? { sinks: t.randomNormal(heads, 3) } : {}) };
+  const options = { ...shape, scale: 1 / Math.sqrt(headDim), window, chunked, softcap, ...(sinks ? { sinks: t.randomNormal(heads, 3) } : {}) };
   return { q, keys, values, options, positions, expected: attentionReference(q, keys, values, start, tokens, options) };
 }
 
@@ -126,6 +127,12 @@ kernelCase('attention decode with a window', async (t) => {
   }
 });
 
+kernelCase('attention decode in chunks', async (t) => {
+  for (const [context, window] of [[1, 1], [40, 1], [31, 32], [32, 32], [33, 32], [99, 33], [100, 33], [300, 64]] as const) {
+    await expectAttention(t, 'decode', SMALL, context - 1, 1, { window, chunked: true });
+  }
+});
+
 kernelCase('attention decode told of a longer context', async (t) => {
   for (const overshoot of [1, 32, 100]) await expectAttention(t, 'decode', MHA, 40, 1, { overshoot });
 });
@@ -139,6 +146,12 @@ kernelCase('attention prefill around tiles', async (t) => {
 kernelCase('attention prefill with a window', async (t) => {
   for (const window of [1, 2, 31, 32, 33, 64, 200]) {
     for (const [start, tokens] of [[0, 70], [50, 40]] as const) await expectAttention(t, 'prefill', SMALL, start, tokens, { window });
+  }
+});
+
+kernelCase('attention prefill in chunks', async (t) => {
+  for (const window of [1, 2, 31, 32, 33, 64, 200]) {
+    for (const [start, tokens] of [[0, 70], [50, 40]] as const) await expectAttention(t, 'prefill', SMALL, start, tokens, { window, chunked: true });
   }
 });
 

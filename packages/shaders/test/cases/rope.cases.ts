@@ -11,17 +11,21 @@ interface Shape {
   readonly valueDim: number;
   readonly qkNorm: RopeAndCacheArgs['qkNorm'];
   readonly rope: { readonly kind: 'norm' | 'neox'; readonly dims: number } | null;
+  readonly qkNormLast?: boolean;
+  readonly valueNorm?: boolean;
+  readonly valuesAreKeys?: boolean;
+  readonly temperature?: { readonly scale: number; readonly length: number };
 }
 
 const BASE = 10_000;
 const POSITIONS = 64;
 
 async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens: number): Promise<void> {
-  const { heads, kvHeads, headDim, valueDim, qkNorm, rope } = shape;
+  const { heads, kvHeads, headDim, valueDim, qkNorm, rope, qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = shape;
   const qWidth = heads * headDim;
   const kWidth = kvHeads * headDim;
   const vWidth = kvHeads * valueDim;
-  const rowWidth = qWidth + kWidth + vWidth;
+  const rowWidth = qWidth + kWidth + (valuesAreKeys ? 0 : vWidth);
   const qkv = t.randomNormal((tokens + 1) * rowWidth, 2);
   const eps = 1e-3;
   const norms = { q: t.randomNormal(qkNorm === 'full' ? qWidth : headDim), k: t.randomNormal(qkNorm === 'full' ? kWidth : headDim) };
@@ -42,7 +46,11 @@ async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens:
     valueDim,
     qkNorm,
     qkNormEps: eps,
-    ...(qkNorm === 'none' ? {} : { qNorm: t.input(norms.q), kNorm: t.input(norms.k) }),
+    qkNormLast,
+    valueNorm,
+    valuesAreKeys,
+    ...(temperature ? { temperature } : {}),
+    ...(qkNorm === 'none' || qkNorm === 'unit' ? {} : { qNorm: t.input(norms.q), kNorm: t.input(norms.k) }),
     rope: rope && table && { ...rope, table },
   });
   // A token more than the batch has: nothing is written for it.
@@ -55,13 +63,19 @@ async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens:
       const wide = qkNorm === 'full' ? normed(part, weight, eps) : Float64Array.from(part);
       return Array.from({ length: part.length / headDim }, (_, head) => {
         const own = wide.subarray(head * headDim, (head + 1) * headDim);
-        const x = qkNorm === 'per-head' ? normed(own, weight, eps) : own;
-        return rope ? [...rotateReference(x, rope.kind, rope.dims, (pair) => (start + token) * BASE ** ((-2 * pair) / rope.dims))] : [...x];
+        const norm = (x: Float64Array): Float64Array => (qkNorm === 'per-head' ? normed(x, weight, eps) : qkNorm === 'unit' ? normed(x, new Float32Array(headDim).fill(1), eps) : x);
+        const rotate = (x: Float64Array): Float64Array =>
+          rope ? rotateReference(x, rope.kind, rope.dims, (pair) => (start + token) * BASE ** ((-2 * pair) / rope.dims)) : x;
+        return [...(qkNormLast ? norm(rotate(own)) : rotate(norm(own)))];
       }).flat();
     };
-    expected.q.set(prepared(row.subarray(0, qWidth), norms.q), token * qWidth);
+    const heat = temperature ? 1 + temperature.scale * Math.log(1 + Math.floor((start + token + 1) / temperature.length)) : 1;
+    expected.q.set(prepared(row.subarray(0, qWidth), norms.q).map((value) => value * heat), token * qWidth);
     expected.k.set(prepared(row.subarray(qWidth, qWidth + kWidth), norms.k), (start + token) * kWidth);
-    expected.v.set(row.subarray(qWidth + kWidth), (start + token) * vWidth);
+    const values = valuesAreKeys ? row.subarray(qWidth, qWidth + kWidth) : row.subarray(qWidth + kWidth);
+    const ones = new Float32Array(valueDim).fill(1);
+    const ready = Array.from({ length: kvHeads }, (_, head) => values.subarray(head * valueDim, (head + 1) * valueDim)).flatMap((own) => [...(valueNorm ? normed(own, ones, eps) : own)]);
+    expected.v.set(ready, (start + token) * vWidth);
   }
   expectWritten('q', await t.readFloats(q, expected.q.length), expected.q);
   expectWritten('keys', await t.readFloats(kCache, expected.k.length), expected.k);
@@ -84,6 +98,12 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   'neox, norm per head': { heads: 6, kvHeads: 1, headDim: 128, valueDim: 128, qkNorm: 'per-head', rope: { kind: 'neox', dims: 128 } },
   'neox, norm over all heads': { heads: 16, kvHeads: 4, headDim: 128, valueDim: 128, qkNorm: 'full', rope: { kind: 'neox', dims: 128 } },
   'norm, norm over all heads': { heads: 1, kvHeads: 1, headDim: 8, valueDim: 8, qkNorm: 'full', rope: { kind: 'norm', dims: 8 } },
+  'neox, norm last': { heads: 4, kvHeads: 2, headDim: 128, valueDim: 128, qkNorm: 'per-head', qkNormLast: true, rope: { kind: 'neox', dims: 128 } },
+  'norm, partial, norm last without weights': { heads: 3, kvHeads: 1, headDim: 96, valueDim: 64, qkNorm: 'unit', qkNormLast: true, rope: { kind: 'norm', dims: 32 } },
+  'norm without weights': { heads: 2, kvHeads: 2, headDim: 64, valueDim: 64, qkNorm: 'unit', rope: { kind: 'norm', dims: 64 } },
+  'no rotation, temperature': { heads: 4, kvHeads: 2, headDim: 32, valueDim: 32, qkNorm: 'none', rope: null, temperature: { scale: 0.1, length: 5 } },
+  'neox, values normed': { heads: 4, kvHeads: 2, headDim: 64, valueDim: 80, qkNorm: 'per-head', valueNorm: true, rope: { kind: 'neox', dims: 64 } },
+  'neox, values are keys, normed': { heads: 8, kvHeads: 1, headDim: 512, valueDim: 512, qkNorm: 'per-head', valueNorm: true, valuesAreKeys: true, rope: { kind: 'neox', dims: 512 } },
   'no rotation, norm over all heads': { heads: 4, kvHeads: 2, headDim: 256, valueDim: 64, qkNorm: 'full', rope: null },
 };
 
@@ -163,6 +183,10 @@ kernelCase('rope refuses shapes that it cannot serve', async (t) => {
     { ...args, heads: 3, kvHeads: 2 },
     { ...args, qkNorm: 'full' },
     { ...args, qNorm: buffer, kNorm: buffer },
+    { ...args, qkNorm: 'unit', qNorm: buffer, kNorm: buffer },
+    { ...args, qkNorm: 'full', qNorm: buffer, kNorm: buffer, qkNormLast: true },
+    { ...args, qkNorm: 'full', qNorm: buffer, kNorm: buffer, valueNorm: true },
+    { ...args, valueDim: 16, valuesAreKeys: true },
     { ...args, rope: { kind: 'neox', dims: 10, table: buffer } },
     { ...args, rope: { kind: 'norm', dims: 3, table: buffer } },
   ];

@@ -3,6 +3,7 @@ import type { AttentionShape } from '../../src/attention-shape.ts';
 export interface AttentionCase extends AttentionShape {
   readonly scale: number;
   readonly window: number;
+  readonly chunked?: boolean;
   readonly softcap: number;
   readonly sinks?: ArrayLike<number>;
 }
@@ -17,12 +18,12 @@ export function attentionReference(
   values: ArrayLike<number>,
   start: number,
   tokens: number,
-  { heads, kvHeads, headDim, valueDim, scale, window, softcap, sinks }: AttentionCase,
+  { heads, kvHeads, headDim, valueDim, scale, window, chunked = false, softcap, sinks }: AttentionCase,
 ): Float64Array {
   const out = new Float64Array(tokens * heads * valueDim);
   for (let token = 0; token < tokens; token++) {
     const position = start + token;
-    const oldest = window > 0 ? Math.max(0, position - window + 1) : 0;
+    const oldest = window === 0 ? 0 : chunked ? Math.floor(position / window) * window : Math.max(0, position - window + 1);
     for (let head = 0; head < heads; head++) {
       const kvHead = Math.floor((head * kvHeads) / heads);
       const scores: number[] = [];

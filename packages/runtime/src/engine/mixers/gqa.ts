@@ -8,7 +8,7 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
   const { plan, session, layer, mode } = context;
   const { shaders, scratch, weights } = plan;
   const { index, attentionNorm } = layer;
-  const { heads, kvHeads, headDim, valueDim, rope } = attention;
+  const { heads, kvHeads, headDim, valueDim, qkNorm, rope } = attention;
   const block = `blk.${index}.`;
   const label = (stage: string) => `layer.${index}.${stage}`;
   const shape = { heads, kvHeads, headDim, valueDim };
@@ -33,9 +33,13 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     ...cache,
     batch,
     ...shape,
-    qkNorm: attention.qkNorm,
+    qkNorm,
     qkNormEps: attention.qkNormEps,
-    ...(attention.qkNorm === 'none'
+    qkNormLast: attention.qkNormLast,
+    valueNorm: attention.valueNorm,
+    valuesAreKeys: attention.valuesAreKeys,
+    temperature: attention.temperature,
+    ...(qkNorm === 'none' || qkNorm === 'unit'
       ? {}
       : { qNorm: weights.vector(`${block}attn_q_norm.weight`), kNorm: weights.vector(`${block}attn_k_norm.weight`) }),
     rope: rope && { kind: rope.kind, dims: rope.dims, table: { buffer: plan.ropeTable(rope) } },
@@ -49,6 +53,7 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     ...shape,
     scale: attention.scale,
     window: attention.slidingWindow,
+    chunked: attention.chunked,
     softcap: attention.softcap,
     ...(attention.sinks ? { sinks: weights.vector(`${block}attn_sinks.weight`) } : {}),
   };

@@ -97,13 +97,18 @@ function mixerSpecs(keys: ModelKeys, { ropeKind, qkNorm = 'none', attention, mix
       valueDim,
       qkNorm,
       qkNormEps: eps,
+      qkNormLast: false,
+      valueNorm: false,
+      valuesAreKeys: false,
       qkvBias: ['attn_q', 'attn_k', 'attn_v'].some((name) => hasTensor(`blk.${layer}.${name}.bias`)),
       outputBias: hasTensor(`blk.${layer}.attn_output.bias`),
       scale,
       slidingWindow: 0,
+      chunked: false,
       sinks: false,
       softcap: 0,
       rope,
+      temperature: null,
       ...attention?.(layer),
     };
   });
@@ -154,6 +159,7 @@ const GATING_FUNCTIONS: readonly Pick<RouterSpec, 'score' | 'softmaxAfterTopK'>[
   { score: 'softmax', softmaxAfterTopK: false },
   { score: 'sigmoid', softmaxAfterTopK: false },
   { score: 'none', softmaxAfterTopK: true },
+  { score: 'sqrt-softplus', softmaxAfterTopK: false },
 ];
 
 /** Scores of all experts; the chosen ones' weights renormalised or not, then scaled. Biases are a matter of the layer. */

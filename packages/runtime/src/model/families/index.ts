@@ -6,8 +6,10 @@ import { ernie45 } from './ernie4_5.ts';
 import { gptOss } from './gpt-oss.ts';
 import { granite } from './granite.ts';
 import { glm4moe } from './glm4moe.ts';
+import { hunyuanMoe } from './hunyuan-moe.ts';
 import { ModelKeys } from './keys.ts';
 import { llama } from './llama.ts';
+import { llama4 } from './llama4.ts';
 import { olmoe } from './olmoe.ts';
 import { prmoe } from './prmoe.ts';
 import { qwen2 } from './qwen2.ts';
@@ -30,6 +32,8 @@ const FAMILIES = new Map<string, Family>([
   ['gpt-oss', gptOss],
   ['granitemoe', granite],
   ['glm4moe', glm4moe],
+  ['hunyuan-moe', hunyuanMoe],
+  ['llama4', llama4],
   ['ernie4_5-moe', ernie45],
   ['deepseek2', deepseek2],
   ['prmoe', prmoe],

@@ -26,7 +26,7 @@ function* attentionTensors(block: string, attention: AttentionSpec, hiddenSize: 
   yield { name: `${block}attn_output.weight`, shape: [hiddenSize, heads * valueDim] };
   if (attention.outputBias) yield { name: `${block}attn_output.bias`, shape: [hiddenSize] };
   if (attention.sinks) yield { name: `${block}attn_sinks.weight`, shape: [heads] };
-  if (qkNorm === 'none') return;
+  if (qkNorm === 'none' || qkNorm === 'unit') return;
   const full = qkNorm === 'full';
   yield { name: `${block}attn_q_norm.weight`, shape: [full ? rows.attn_q : headDim] };
   yield { name: `${block}attn_k_norm.weight`, shape: [full ? rows.attn_k : headDim] };
