@@ -23,6 +23,7 @@ const COMMANDS = {
     'top-p': { type: 'string' },
     peer: { type: 'string' },
   },
+  demo: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, runs: { type: 'string' }, 'gen-tokens': { type: 'string' } },
   load: { ...MODEL, runs: { type: 'string' } },
   'moe-block': { ...MODEL, tokens: { type: 'string' } },
   profile: { ...MODEL, context: { type: 'string' }, chunk: { type: 'string' }, sampled: { type: 'boolean' } },
@@ -47,6 +48,7 @@ export type CommandName = keyof typeof COMMANDS;
 
 export const USAGE = `npm run bench -- [compare] [--model PATH] [--prompt-tokens 64] [--gen-tokens 64] [--runs 3] [--sessions 1] [--prefill-chunk N]
                          [--temperature T --top-k K --top-p P] [--peer auto|webgpu|cpu|none]   prefill and decode, ours and wllama's
+npm run bench -- demo      [--runs 3] [--gen-tokens 64]                   what a first visitor of the demo page waits for, each shipped model
 npm run bench -- load      [--model PATH] [--runs 3]                      from the file, then from IndexedDB, to the first token
 npm run bench -- moe-block [--model PATH] [--tokens 512]                  the MoE block against one-hot dispatch and a host loop
 npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled]   where a token's and a prefill chunk's time goes

@@ -1,6 +1,7 @@
 import { UsageError, type Options } from '../../packages/cli/src/args.ts';
 import { JobError } from '../../packages/cli/src/hosts/host.ts';
 import { compareCommand } from '../compare/command.ts';
+import { demoCommand } from '../demo/command.ts';
 import { loadCommand } from '../compare/load-command.ts';
 import { moeBlockCommand } from '../moe-block/command.ts';
 import { perplexityCommand } from '../perplexity/command.ts';
@@ -11,6 +12,7 @@ import { parseCommand, USAGE, type CommandName } from './args.ts';
 
 const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = {
   compare: compareCommand,
+  demo: demoCommand,
   load: loadCommand,
   'moe-block': moeBlockCommand,
   profile: profileCommand,

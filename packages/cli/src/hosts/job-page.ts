@@ -37,7 +37,7 @@ export async function openJobPage(options: JobPageOptions): Promise<JobPage> {
   };
   let page: Page;
   try {
-    browser = await launch(options);
+    browser = await launchChromium(options);
     page = await browser.newPage();
     await page.exposeFunction('gatefoldEvent', (event: never) => emit(event));
     await page.goto(server.origin);
@@ -68,7 +68,8 @@ export async function openJobPage(options: JobPageOptions): Promise<JobPage> {
   };
 }
 
-async function launch({ profile, args = chromiumArgs(), ownSignals = false }: JobPageOptions): Promise<Browser | BrowserContext> {
+/** Headless Chromium, by default with WebGPU on a CPU adapter. Throws `JobError` 'no-browser'. */
+export async function launchChromium({ profile, args = chromiumArgs(), ownSignals = false }: Omit<JobPageOptions, 'root' | 'headers'>): Promise<Browser | BrowserContext> {
   const executablePath = await findChromium().catch((cause: unknown) => {
     throw new JobError('no-browser', messageOf(cause), { cause });
   });
