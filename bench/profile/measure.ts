@@ -1,5 +1,6 @@
 import type { BatchSize, Step } from '@gatefold/shaders';
 import type { Session } from '../../packages/runtime/src/engine/session.ts';
+import { encodePass } from '../../packages/runtime/src/engine/encode-pass.ts';
 import { stepsOf } from '../../packages/runtime/src/engine/plan.ts';
 import { isCpuAdapter } from '../../packages/runtime/src/worker/cpu-adapter.ts';
 import { benchPrompt } from '../compare/prompt.ts';
@@ -89,7 +90,7 @@ function stageOf({ label }: Step): string {
 function submit(session: Session, steps: readonly Step[], size: BatchSize): void {
   const { device } = session.context.shaders;
   const encoder = device.createCommandEncoder();
-  session.encode(encoder, steps, size);
+  encodePass(encoder, steps, size);
   device.queue.submit([encoder.finish()]);
 }
 

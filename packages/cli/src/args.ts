@@ -21,6 +21,7 @@ const MODEL = {
   'prefill-chunk': { type: 'string' },
   'bare-kernels': { type: 'boolean' },
   'max-binding': { type: 'string' },
+  'gpu-budget': { type: 'string' },
 } as const satisfies ParseArgsConfig['options'];
 
 const INPUT = {
@@ -71,7 +72,8 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
 
 All take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those with a model take
 [--context N] positions of the KV cache, [--prefill-chunk N] tokens a pass, [--bare-kernels] f32 without subgroups,
-[--max-binding BYTES] as of a small adapter. Of a split model give any part.
+[--max-binding BYTES] as of a small adapter, [--gpu-budget 2GB|50%] of GPU memory for weights: bytes, or the share of the
+experts that is resident at a time; others come when they are asked for. Of a split model give any part.
 A GPU is used where there is one; GATEFOLD_GPU=software takes the CPU. CHROME_PATH names the browser, CHROME_ARGS its flags.
 Exit status: 0, 1 where the job failed, 2 where the command line is wrong; 130 after Ctrl-C.
 `;

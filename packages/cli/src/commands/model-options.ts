@@ -1,4 +1,4 @@
-import { count, defined, requiredText, type Options } from '../args.ts';
+import { count, defined, requiredText, text, type Options } from '../args.ts';
 import { locateModel } from '../hosts/locate-model.ts';
 
 /** The options that every command with a model takes. */
@@ -8,6 +8,7 @@ export async function modelOptions(options: Options) {
     contextLength: count(options, 'context', 1),
     prefillChunk: count(options, 'prefill-chunk', 1),
     maxBindingBytes: count(options, 'max-binding', 1),
+    gpuBudget: text(options, 'gpu-budget'),
     bareKernels: options['bare-kernels'] === true ? true : undefined,
   });
   return { model: await locateModel(given), ...rest };

@@ -18,13 +18,14 @@ export async function runJob(job: Job, environment: JobEnvironment): Promise<Job
   }
 }
 
-function loadOptions({ contextLength, bareKernels, maxBindingBytes, prefillChunk }: Exclude<Job, { command: 'doctor' }>, { emit, signal }: JobEnvironment): LoadOptions {
+function loadOptions({ contextLength, bareKernels, maxBindingBytes, prefillChunk, gpuBudget }: Exclude<Job, { command: 'doctor' }>, { emit, signal }: JobEnvironment): LoadOptions {
   return {
     store: 'none',
     ...(contextLength === undefined ? {} : { contextLength }),
     ...(bareKernels === undefined ? {} : { bareKernels }),
     ...(maxBindingBytes === undefined ? {} : { maxBindingBytes }),
     ...(prefillChunk === undefined ? {} : { prefillChunk }),
+    ...(gpuBudget === undefined ? {} : { gpuBudget }),
     ...(signal ? { signal } : {}),
     onWarning: ({ message }) => emit({ kind: 'warning', message }),
     onProgress: ({ phase, bytes, bytesTotal }) => emit({ kind: 'progress', message: `${phase} ${megabytes(bytes)} of ${megabytes(bytesTotal)} MB` }),

@@ -10,6 +10,7 @@ interface ModelJob {
   readonly bareKernels?: boolean;
   readonly maxBindingBytes?: number;
   readonly prefillChunk?: number;
+  readonly gpuBudget?: string;
 }
 
 export type PromptInput =

@@ -13,6 +13,12 @@ export interface LoadOptions {
   readonly bareKernels?: boolean;
   /** Upper bound for one GPU binding in bytes, below the adapter's own limit (for tests of small adapters). */
   readonly maxBindingBytes?: number;
+  /**
+   * GPU memory for weights: bytes (2e9, "2GB", "512MiB"), or the share of the experts that is resident at a time ("50%").
+   * The trunk is then loaded at once, experts when they are asked for: "100%" keeps all that came. KV caches and scratch
+   * come on top. Default: everything is loaded before the model is ready.
+   */
+  readonly gpuBudget?: number | string;
   /** Longest prefill chunk in tokens; default 512. */
   readonly prefillChunk?: number;
   /** Run in a worker of the model's own (default), or in the thread that loads. */
@@ -150,8 +156,11 @@ export interface GenerateStats {
   readonly bytesFetched: number;
   readonly shardsFetched: number;
   readonly shardsTotal: number;
+  /** Choices of experts that were on the GPU, or came there for another token of the same pass. */
   readonly expertHits: number;
+  /** Experts that had to be brought to the GPU, and how many bytes that took. */
   readonly expertMisses: number;
+  readonly expertBytes: number;
   readonly gpuBytes: number;
 }
 

@@ -1,4 +1,5 @@
 import type { EvalOptions, EvalTensor, EvalTensors } from '../api/types.ts';
+import { encodePass } from './encode-pass.ts';
 import { allLogitsSteps } from './head.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { Stage, Tap } from './plan.ts';
@@ -26,15 +27,31 @@ export async function evaluate(context: PlanContext, session: Session, ids: read
   try {
     for (let start = 0; start < ids.length; start += chunk) {
       const part = ids.slice(start, start + chunk);
-      session.startBatch(start, part);
+      const size = { tokens: part.length, context: start + part.length };
       // Awaited together: browsers poll for completion, Firefox every tenth of a second.
       const arriving: Promise<void>[] = [];
-      for (const { steps, taps } of stages) {
-        const encoder = device.createCommandEncoder();
-        session.encode(encoder, steps, { tokens: part.length, context: start + part.length });
-        const copies = taps.map((tap) => copyOut(device, encoder, tap, part.length));
+      const copies: { readonly tap: Tap; readonly staging: GPUBuffer }[] = [];
+      const onStage = (encoder: GPUCommandEncoder, { taps }: Stage) => {
+        for (const tap of taps) copies.push({ tap, staging: copyOut(device, encoder, tap, part.length) });
+      };
+      const submit = (encoder: GPUCommandEncoder) => {
         device.queue.submit([encoder.finish()]);
-        for (const [place, tap] of taps.entries()) arriving.push(readOut(copies[place]).then((bytes) => collected.put(tap, start, bytes)));
+        for (const { tap, staging } of copies.splice(0)) arriving.push(readOut(staging).then((bytes) => collected.put(tap, start, bytes)));
+      };
+      const { paged } = context;
+      if (paged) {
+        await paged.turns.run(async () => {
+          session.startBatch(start, part);
+          submit(await paged.run({ stages, size, onStage }));
+        });
+      } else {
+        session.startBatch(start, part);
+        for (const stage of stages) {
+          const encoder = device.createCommandEncoder();
+          encodePass(encoder, stage.steps, size);
+          onStage(encoder, stage);
+          submit(encoder);
+        }
       }
       await Promise.all(arriving);
     }
@@ -51,8 +68,7 @@ function copyOut(device: GPUDevice, encoder: GPUCommandEncoder, { buffer, offset
   return staging;
 }
 
-async function readOut(staging: GPUBuffer | undefined): Promise<ArrayBuffer> {
-  if (!staging) return new ArrayBuffer(0);
+async function readOut(staging: GPUBuffer): Promise<ArrayBuffer> {
   await staging.mapAsync(GPUMapMode.READ);
   const copy = staging.getMappedRange().slice(0);
   staging.destroy();

@@ -16,12 +16,14 @@ import type { Activation, LayerSpec, MoeSpec } from '../model/spec.ts';
 import type { PlacedExperts } from '../residency/placement.ts';
 import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.ts';
 import type { PlanContext } from './plan-context.ts';
-import type { Tap } from './plan.ts';
+import type { RoutedSteps, Tap } from './plan.ts';
 import { ROUTE_BYTES, routerRows } from './scratch.ts';
 
 export interface FfnSteps {
   readonly steps: readonly Step[];
   readonly taps: readonly Tap[];
+  /** Counted from the first of `steps`. */
+  readonly routed?: RoutedSteps;
 }
 
 type Mode = 'decode' | 'prefill';
@@ -57,7 +59,7 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
   const choose = routerStep(plan, index, ffn, route, logits);
   const beside = besideSteps(plan, session, layer, ffn, route, mode);
   const onInput = ffn.router.weightOn === 'input';
-  const routed = {
+  const group = {
     ...ffn,
     label: label('expert'),
     placed: plan.weights.experts(index),
@@ -66,8 +68,12 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
     hidden: { buffer: scratch.hidden },
     scale: layer.residualScale,
   };
-  const steps = await Promise.all([...score, choose, ...beside.before, ...expertSteps(plan, session, routed, mode).flat(), ...beside.after]);
-  return { steps: steps.flat(), taps: [...routerTaps(plan, ffn, index, route), ...beside.taps] };
+  const parts = [[...score, choose, ...beside.before], ...expertSteps(plan, session, group, mode), beside.after];
+  const [before = [], first = [], second = [], after = []] = await Promise.all(parts.map(inOrder));
+  // The last of the first half and the first of the second read the experts' weights.
+  const start = before.length + first.length - 1;
+  const routed = { layer: index, ids: route.ids, topK: ffn.topK, first: start, end: start + 2 };
+  return { steps: [...before, ...first, ...second, ...after], taps: [...routerTaps(plan, ffn, index, route), ...beside.taps], routed };
 }
 
 interface Route {
@@ -101,6 +107,10 @@ function routerStep({ shaders, scratch, weights }: PlanContext, layer: number, {
 }
 
 type Steps = readonly Promise<Step | readonly Step[]>[];
+
+async function inOrder(steps: Steps): Promise<readonly Step[]> {
+  return (await Promise.all(steps)).flat();
+}
 
 /** What a layer computes beside its routed experts. */
 interface BesideSteps {

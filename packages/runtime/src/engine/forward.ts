@@ -49,7 +49,12 @@ async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'de
   });
   const layer = async (spec: LayerSpec): Promise<Stage> => {
     const [mixer, ffn] = await Promise.all([mixerSteps({ plan, session, layer: spec, mode }), ffnSteps(plan, session, spec, mode)]);
-    return { steps: [...mixer, ...ffn.steps], taps: [...ffn.taps, residual(`layer.${spec.index}`)] };
+    const { routed } = ffn;
+    return {
+      steps: [...mixer, ...ffn.steps],
+      taps: [...ffn.taps, residual(`layer.${spec.index}`)],
+      ...(routed ? { routed: { ...routed, first: mixer.length + routed.first, end: mixer.length + routed.end } } : {}),
+    };
   };
   const embedding = embeddingSteps(plan, session).then((steps): Stage => ({ steps, taps: [residual('embed')] }));
   return Promise.all([embedding, ...plan.spec.layers.map(layer)]);

@@ -2,19 +2,21 @@ import { ShaderContext } from '@gatefold/shaders';
 import type { EvalOptions, EvalTensors, LoadOptions, MemoryUse } from '../api/types.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
 import type { ModelSpec } from '../model/spec.ts';
+import { parseBudget } from '../residency/budget.ts';
 import { GpuMemory } from '../residency/gpu-memory.ts';
 import { Uploader } from '../residency/uploader.ts';
 import { uploadJobs } from '../residency/upload-jobs.ts';
 import { ModelWeights } from '../residency/weights.ts';
-import type { Shard } from '../shards/shard.ts';
+import type { Shard, ShardReader } from '../shards/shard.ts';
 import { checkContext } from './check-context.ts';
 import { checkSpec } from './check-spec.ts';
 import { DeviceLostError, DisposedError, OutOfGpuMemoryError } from './errors.ts';
 import { evaluate } from './evaluate.ts';
+import type { PagedExperts } from './experts/paged-experts.ts';
 import { forwardPlan } from './forward.ts';
 import { PlanContext } from './plan-context.ts';
 import { Session } from './session.ts';
-import { SessionBuffers } from './session-buffers.ts';
+import { moeLayers, SessionBuffers } from './session-buffers.ts';
 
 /** Positions of a session's KV cache where the caller names none: enough for a chat, little enough for any GPU. */
 const DEFAULT_CONTEXT = 4096;
@@ -26,6 +28,7 @@ export class LoadedModel {
   readonly #uploader: Uploader;
   readonly contextLength: number;
   #context: PlanContext | undefined;
+  #paged: PagedExperts | undefined;
   #lost: DeviceLostError | undefined;
   #disposed = false;
 
@@ -51,7 +54,8 @@ export class LoadedModel {
     device.pushErrorScope('out-of-memory');
     let weights: ModelWeights;
     try {
-      weights = new ModelWeights(spec, gguf, memory, options.maxBindingBytes);
+      const budget = options.gpuBudget === undefined ? undefined : parseBudget(options.gpuBudget);
+      weights = new ModelWeights(spec, gguf, memory, options.maxBindingBytes, budget);
     } catch (error) {
       memory.destroyAll();
       void device.popErrorScope();
@@ -67,16 +71,25 @@ export class LoadedModel {
     return new LoadedModel(spec, memory, weights, shaders, options);
   }
 
-  /** Puts a verified shard's bytes into its place. */
-  async upload(shard: Shard, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    this.#check();
-    await this.#uploader.upload(bytes, uploadJobs(this.weights, shard));
+  /** Whether experts come to the GPU when they are asked for, as many at a time as a budget allows. */
+  get isPaged(): boolean {
+    return this.options.gpuBudget !== undefined && moeLayers(this.spec).length > 0;
   }
 
-  /** Call once all trunk shards are up. @param ropeFactors values of `rope_freqs.weight`, where the file has it */
-  async ready(ropeFactors?: Float32Array<ArrayBuffer>): Promise<void> {
+  /** Puts a verified shard's bytes into its place. @param slot of an expert, where the model is paged */
+  async upload(shard: Shard, bytes: Uint8Array<ArrayBuffer>, slot?: number): Promise<void> {
+    this.#check();
+    await this.#uploader.upload(bytes, uploadJobs(this.weights, shard, slot));
+  }
+
+  /**
+   * Call once all shards are up; where the model is paged, all of the trunk.
+   * @param reader brings experts later @param ropeFactors values of `rope_freqs.weight`, where the file has it
+   */
+  async ready(reader: ShardReader, ropeFactors?: Float32Array<ArrayBuffer>): Promise<void> {
     const chunk = Math.min(this.options.prefillChunk ?? DEFAULT_CHUNK, this.contextLength);
-    this.#context = new PlanContext(this.shaders, this.memory, this.spec, this.weights, this.contextLength, chunk, ropeFactors);
+    this.#paged = this.isPaged ? await this.#page(reader, chunk) : undefined;
+    this.#context = new PlanContext(this.shaders, this.memory, this.spec, this.weights, this.contextLength, chunk, ropeFactors, this.#paged);
     await this.memory.device.queue.onSubmittedWorkDone();
   }
 
@@ -118,7 +131,7 @@ export class LoadedModel {
     const sessions = [...this.#sessions];
     const ringBytes = sessions.reduce((sum, session) => sum + session.ringBytes, 0);
     return {
-      gpuBytes: this.memory.bytes + this.#uploader.bytes + ringBytes,
+      gpuBytes: this.memory.bytes + this.#uploader.bytes + ringBytes + (this.#paged?.bytes ?? 0),
       gpuBuffers: this.memory.buffers,
       weightBytes: this.weights.bytes,
       kvBytes: sessions.reduce((sum, session) => sum + session.buffers.kvBytes, 0),
@@ -132,7 +145,14 @@ export class LoadedModel {
     for (const session of this.#sessions) session.dispose();
     this.#sessions.clear();
     this.#uploader.dispose();
+    this.#paged?.dispose();
     this.memory.destroyAll();
+  }
+
+  /** Few models are paged: the code for it is loaded when one is. */
+  async #page(reader: ShardReader, chunk: number): Promise<PagedExperts> {
+    const { openPagedExperts } = await import('./experts/open.ts');
+    return openPagedExperts(this.weights, reader, chunk, (shard, bytes, slot) => this.upload(shard, bytes, slot));
   }
 
   #check(): void {

@@ -2,6 +2,7 @@ import { attentionPartialBytes, moePlanBytes, ropeTable, samplerScratchBytes, ty
 import type { ModelSpec, RopeSpec } from '../model/spec.ts';
 import type { ModelWeights } from '../residency/weights.ts';
 import type { GpuMemory } from '../residency/gpu-memory.ts';
+import type { PagedExperts } from './experts/paged-experts.ts';
 import { Scratch } from './scratch.ts';
 
 /** What all sessions of a loaded model share on the GPU: weights, scratch, RoPE tables, constants. */
@@ -28,6 +29,8 @@ export class PlanContext {
     readonly contextLength: number,
     readonly chunk: number,
     readonly ropeFactors?: Float32Array<ArrayBuffer>,
+    /** Undefined where all experts are resident. */
+    readonly paged?: PagedExperts,
   ) {
     this.scratch = new Scratch(memory, spec, chunk);
     this.samplerScratch = memory.storage('scratch.sampler', samplerScratchBytes(spec.vocabSize));

@@ -13,10 +13,24 @@ export interface Tap {
   readonly stride?: number;
 }
 
+/** Which steps of a stage run a layer's routed experts: they may run once the experts that `ids` names are resident. */
+export interface RoutedSteps {
+  /** Index of the layer. */
+  readonly layer: number;
+  /** The router's choice, [tokens, topK] u32, complete before step `first`. */
+  readonly ids: GPUBufferBinding;
+  readonly topK: number;
+  readonly first: number;
+  /** The step after the last of them. */
+  readonly end: number;
+}
+
 /** Steps in order, then the values that are complete after them. */
 export interface Stage {
   readonly steps: readonly Step[];
   readonly taps: readonly Tap[];
+  /** Undefined where no router chooses. */
+  readonly routed?: RoutedSteps;
 }
 
 /** All steps of the stages, in order. */

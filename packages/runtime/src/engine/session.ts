@@ -1,5 +1,7 @@
-import { encodeSteps, type BatchSize, type Step } from '@gatefold/shaders';
+import type { Step } from '@gatefold/shaders';
 import type { GenerateHandlers, GenerateRequest, GenerateResult, TokenEvent } from '../api/types.ts';
+import { noCounts, type SessionCounts } from './counts.ts';
+import { encodePass } from './encode-pass.ts';
 import { DisposedError, NanLogitsError, PromptError, PromptTooLongError } from './errors.ts';
 import type { ForwardPlan } from './forward.ts';
 import { topLogprobs } from './logprobs.ts';
@@ -17,19 +19,21 @@ const RUN_AHEAD_MS = 40;
 
 const STATUS_NAN = 1;
 
-/** What generating cost, counted; the service turns it into `GenerateStats`. */
-export interface SessionCounts {
-  dispatches: number;
-  submits: number;
-  readbacks: number;
-}
-
 /** A token as the engine knows it: without text. */
 export type IdEvent = Omit<TokenEvent, 'text'>;
 
 /** The engine's side of `GenerateHandlers`. */
 export interface IdHandlers extends Pick<GenerateHandlers, 'onPrefill'> {
   readonly onToken?: (event: IdEvent) => void;
+}
+
+/** A part of the prompt, and the steps that follow on it. */
+interface Chunk {
+  readonly start: number;
+  readonly ids: readonly number[];
+  readonly after: readonly Step[];
+  readonly counts: SessionCounts;
+  readonly signal: AbortSignal | undefined;
 }
 
 interface Arrival {
@@ -60,7 +64,7 @@ export class Session {
     readonly plan: ForwardPlan,
   ) {
     this.#device = context.memory.device;
-    this.#decodeSteps = [...stepsOf(plan.decode), ...plan.lastLogits];
+    this.#decodeSteps = stepsOf(plan.decode);
     this.#prefillSteps = stepsOf(plan.prefill);
     this.#routeWidths = moeLayers(context.spec).map(({ ffn }) => ffn.topK);
     this.#ring = new ReadbackRing(this.#device, RING_DEPTH, buffers.result.size + context.spec.vocabSize * 4);
@@ -80,23 +84,28 @@ export class Session {
     const sampling = completeSampling(request.sampling);
     this.#device.queue.writeBuffer(this.buffers.sampling, 0, samplingUniform(sampling));
     const sample = await this.plan.sampler(sampling.temperature === 0 && sampling.repeatPenalty === 1 ? 'greedy' : 'sample');
-    const counts: SessionCounts = { dispatches: 0, submits: 0, readbacks: 0 };
+    const counts = noCounts();
     const wantLogits = (request.topLogprobs ?? 0) > 0;
 
     const start = performance.now();
     const reused = this.#rewind(promptIds);
-    const last = await this.#prefill(promptIds, reused, handlers, signal);
+    const last = await this.#prefill(promptIds, reused, handlers, counts, signal);
     if (signal?.aborted) return { ids: [], finishReason: 'aborted', reusedTokens: reused, prefillMs: performance.now() - start, decodeMs: 0, counts };
     // The prompt's last pass and the first choice are one submit: other sessions use the same scratch in between.
-    const prefilled = this.#submitPrompt(last, promptIds.slice(last), maxTokens === 0 ? [] : [...this.plan.lastLogits, ...sample], wantLogits);
+    const after = [...this.plan.lastLogits, ...sample];
+    const lastIds = promptIds.slice(last);
+    const prefilled = this.#runChunk({ start: last, ids: lastIds, after: maxTokens === 0 ? [] : after, counts, signal }, (encoder) => {
+      // Decode writes the router's choices into the result by itself; a prompt's last token's are copied there.
+      this.#copyPromptRoutes(encoder, lastIds.length);
+      return this.#submit(encoder, wantLogits);
+    });
     const tokens = promptIds.length - reused;
     const allRead = { tokens, tokensTotal: tokens };
     if (maxTokens === 0) {
-      await prefilled;
+      await unlessAborted(prefilled, signal);
       handlers.onPrefill?.(allRead);
       return { ids: [], finishReason: 'length', reusedTokens: reused, prefillMs: performance.now() - start, decodeMs: 0, counts };
     }
-    const decode = [...this.#decodeSteps, ...sample];
     const ids: number[] = [];
     const outstanding = [prefilled];
     let prefillMs = 0;
@@ -107,8 +116,10 @@ export class Session {
       while (ids.length < maxTokens) {
         const pace = ids.length > 1 ? (performance.now() - firstAt) / (ids.length - 1) : RUN_AHEAD_MS;
         const ahead = Math.min(RING_DEPTH, Math.max(2, Math.ceil(RUN_AHEAD_MS / pace)));
-        while (outstanding.length < (ids.length === 0 ? 2 : ahead) && submitted < maxTokens && !signal?.aborted) {
-          outstanding.push(this.#submitToken(decode, promptIds.length + submitted, wantLogits, counts));
+        // Where experts may be missing, a token is not begun before the last one is wanted.
+        const depth = this.context.paged ? 1 : ids.length === 0 ? 2 : ahead;
+        while (outstanding.length < depth && submitted < maxTokens && !signal?.aborted) {
+          outstanding.push(this.#submitToken(after, promptIds.length + submitted, wantLogits, counts, signal));
           submitted++;
         }
         const next = outstanding.shift();
@@ -117,7 +128,11 @@ export class Session {
           finishReason = signal?.aborted ? 'aborted' : 'length';
           break;
         }
-        const arrival = await next;
+        const arrival = await unlessAborted(next, signal);
+        if (!arrival) {
+          finishReason = 'aborted';
+          break;
+        }
         if (ids.length === 0) {
           firstAt = performance.now();
           prefillMs = firstAt - start;
@@ -137,9 +152,9 @@ export class Session {
     } finally {
       // Tokens run ahead of a stop are dropped, but the ring gets its buffers back before the next run.
       await Promise.allSettled(outstanding);
+      // The last emitted id has not been fed, so its keys and values are not cached.
+      if (ids.length > 0) this.#cached = [...promptIds, ...ids.slice(0, -1)];
     }
-    // The last emitted id has not been fed, so its keys and values are not cached.
-    this.#cached = [...promptIds, ...ids.slice(0, -1)];
     return { ids, finishReason, reusedTokens: reused, prefillMs, decodeMs: firstAt ? performance.now() - firstAt : 0, counts };
   }
 
@@ -169,18 +184,16 @@ export class Session {
    * Runs all chunks of the prompt but the last; at most two are under way, so that an abort is never far behind.
    * Returns where the last chunk starts.
    */
-  async #prefill(promptIds: readonly number[], from: number, handlers: IdHandlers, signal?: AbortSignal): Promise<number> {
+  async #prefill(promptIds: readonly number[], from: number, handlers: IdHandlers, counts: SessionCounts, signal?: AbortSignal): Promise<number> {
     const { chunk } = this.context;
     const done: Promise<void>[] = [];
     let start = from;
     for (; start + chunk < promptIds.length; start += chunk) {
       if (signal?.aborted) return start;
       const ids = promptIds.slice(start, start + chunk);
-      this.startBatch(start, ids);
-      const encoder = this.#device.createCommandEncoder();
-      this.encode(encoder, this.#prefillSteps, { tokens: chunk, context: start + chunk });
-      this.#device.queue.submit([encoder.finish()]);
-      this.#cached.push(...ids);
+      const run = this.#runChunk({ start, ids, after: [], counts, signal }, async (encoder) => this.#device.queue.submit([encoder.finish()]));
+      await unlessAborted(run, signal);
+      if (signal?.aborted) return start;
       done.push(this.#reportPrefill(handlers, start + chunk - from, promptIds.length - from));
       if (done.length > 1) await done.shift();
     }
@@ -201,31 +214,34 @@ export class Session {
     this.#device.queue.writeBuffer(this.buffers.ids, 0, Uint32Array.from(ids));
   }
 
-  encode(encoder: GPUCommandEncoder, steps: readonly Step[], size: BatchSize): number {
-    const pass = encoder.beginComputePass();
-    const dispatches = encodeSteps(pass, steps, size);
-    pass.end();
-    return dispatches;
-  }
-
-  /** The prompt's last chunk and what follows on it, e.g. the choice of the first token. */
-  #submitPrompt(start: number, ids: readonly number[], after: readonly Step[], wantLogits: boolean): Promise<Arrival> {
-    this.startBatch(start, ids);
-    const encoder = this.#device.createCommandEncoder();
-    this.encode(encoder, [...this.#prefillSteps, ...after], { tokens: ids.length, context: start + ids.length });
-    // Decode writes the router's choices into the result by itself; a prompt's last token's are copied there.
-    this.#copyPromptRoutes(encoder, ids.length);
-    this.#cached.push(...ids);
-    return this.#submit(encoder, wantLogits);
+  /** Runs a part of the prompt and what follows on it, e.g. the choice of the first token; `submit` ends the encoder's work. */
+  async #runChunk<T>({ start, ids, after, counts, signal }: Chunk, submit: (encoder: GPUCommandEncoder) => Promise<T>): Promise<T> {
+    const size = { tokens: ids.length, context: start + ids.length };
+    const { paged } = this.context;
+    const run = async () => {
+      this.startBatch(start, ids);
+      const encoder = paged ? await paged.run({ stages: this.plan.prefill, size, signal, counts }) : this.#device.createCommandEncoder();
+      encodePass(encoder, paged ? after : [...this.#prefillSteps, ...after], size);
+      const submitted = submit(encoder);
+      this.#cached.push(...ids);
+      return submitted;
+    };
+    return paged ? paged.turns.run(run) : run();
   }
 
   /** One token, whose id the sampler left on the GPU. */
-  #submitToken(steps: readonly Step[], context: number, wantLogits: boolean, counts: SessionCounts): Promise<Arrival> {
-    const encoder = this.#device.createCommandEncoder();
-    counts.dispatches += this.encode(encoder, steps, { tokens: 1, context });
-    counts.submits++;
-    counts.readbacks++;
-    return this.#submit(encoder, wantLogits);
+  async #submitToken(after: readonly Step[], context: number, wantLogits: boolean, counts: SessionCounts, signal?: AbortSignal): Promise<Arrival> {
+    const size = { tokens: 1, context };
+    const { paged } = this.context;
+    const run = async () => {
+      const encoder = paged ? await paged.run({ stages: this.plan.decode, size, signal, counts }) : this.#device.createCommandEncoder();
+      counts.tokens++;
+      counts.dispatches += encodePass(encoder, paged ? after : [...this.#decodeSteps, ...after], size);
+      counts.submits++;
+      counts.readbacks++;
+      return this.#submit(encoder, wantLogits);
+    };
+    return paged ? paged.turns.run(run) : run();
   }
 
   /** Ends the encoder's work with a copy of the result (and of the logits, if wanted) into the ring, and submits it. */
@@ -273,6 +289,16 @@ export interface GenerateOutcome {
   readonly prefillMs: number;
   readonly decodeMs: number;
   readonly counts: SessionCounts;
+}
+
+/** Undefined where the signal has aborted the work. */
+async function unlessAborted<T>(work: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (signal?.aborted) return undefined;
+    throw error;
+  }
 }
 
 function tokenEvent({ id, position, logprob, experts, logits }: Arrival, count: number): IdEvent {

@@ -21,6 +21,8 @@ export interface PlacedExperts {
   readonly down: ExpertPool;
   /** u32[experts]; 0xffffffff where the expert is not resident. */
   readonly slots: GPUBuffer;
+  /** Slots of each pool: fewer than experts where a budget is kept. */
+  readonly slotCount: number;
 }
 
 /** Bytes of a planar matrix of `elements` weights. */

@@ -1,8 +1,10 @@
 import type { ExpertPool, PlanarMatrix, StackedWeights } from '@gatefold/shaders';
 import type { GgufModel, TensorInfo } from '../model/gguf/types.ts';
 import type { LayerSpec, ModelSpec } from '../model/spec.ts';
+import { slotQuotas, type Budget } from './budget.ts';
 import { LimitError, UnsupportedSpecError } from './errors.ts';
 import type { GpuMemory } from './gpu-memory.ts';
+import { isExpertTensor } from '../shards/plan.ts';
 import { mixerStacks } from './mixer-stacks.ts';
 import { matrixShape, planarBytes, stack, wholeWeights, type PlacedExperts, type PlacedTensor } from './placement.ts';
 
@@ -28,12 +30,33 @@ interface PooledTensor {
 const GATE_UP = ['ffn_gate', 'ffn_up'] as const;
 const DOWN = ['ffn_down'] as const;
 
+/** One of a layer's two pools before it has memory: what an expert's slot holds, and which tensors that comes from. */
+interface PoolLayout {
+  readonly name: string;
+  /** Of each matrix: one stacked tensor, or one of each expert. */
+  readonly tensors: readonly (readonly string[])[];
+  readonly matrices: readonly PlanarMatrix[];
+  readonly biasNames: readonly string[];
+  readonly biases: readonly PlanarMatrix[];
+  readonly slotWords: number;
+}
+
+interface FfnLayout {
+  readonly name: string;
+  readonly experts: number;
+  readonly gateUp: PoolLayout;
+  readonly down: PoolLayout;
+}
+
 /** Which of a layer's FFNs a tensor belongs to, by the ending of its name: the routed experts, the shared one, a dense MLP. */
 type FfnEnding = '_exps' | '_shexp' | '';
 
+/** Entry of a slot table for an expert that is not on the GPU. */
+export const ABSENT = 0xffffffff;
+
 /**
  * Every weight's place in GPU memory. Allocates when made; bytes arrive later, shard by shard, through
- * `destinations`. All experts have a slot; a dense FFN is a pool of one expert, and so is a shared expert.
+ * `destinations`. Without a budget all experts have a slot, of their own number; a dense FFN is a pool of one expert, and so is a shared expert.
  */
 export class ModelWeights {
   readonly #trunk = new Map<string, Destination[]>();
@@ -46,17 +69,26 @@ export class ModelWeights {
   /** GPU bytes that the weights take. */
   readonly bytes: number;
 
-  /** @param maxBindingBytes upper bound for a binding, below the device's own limit */
+  /**
+   * @param maxBindingBytes upper bound for a binding, below the device's own limit
+   * @param budget for trunk and experts: layers then have fewer slots than experts, all of them empty
+   * Throws `LimitError`, `UnsupportedSpecError`, `GpuBudgetError`.
+   */
   constructor(
     readonly spec: ModelSpec,
     readonly gguf: GgufModel,
     readonly memory: GpuMemory,
     maxBindingBytes = Infinity,
+    budget?: Budget,
   ) {
     const { limits } = memory.device;
     this.#maxBinding = Math.min(maxBindingBytes, limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     for (const layer of spec.layers) this.#placeLayer(layer);
-    for (const info of gguf.tensors.values()) if (!this.#trunk.has(info.name) && !this.#pooled.has(info.name)) this.#placeTensor(info);
+    for (const info of gguf.tensors.values()) {
+      const { name } = info;
+      if (!this.#trunk.has(name) && !this.#pooled.has(name) && !isExpertTensor(name)) this.#placeTensor(info);
+    }
+    this.#placeRoutedExperts(budget);
     this.bytes = memory.bytes;
   }
 
@@ -100,12 +132,12 @@ export class ModelWeights {
     return found;
   }
 
-  /** Where a tensor's rows go; `expert` picks a slice of stacked expert tensors. */
-  destinations(tensor: string, expert?: number): readonly Destination[] {
+  /** Where a tensor's rows go; `expert` picks a slice of stacked expert tensors, `place` its slot where that is not its number. */
+  destinations(tensor: string, expert?: number, place?: number): readonly Destination[] {
     const trunk = this.#trunk.get(tensor);
     if (trunk) return trunk;
     const pooled = this.#pooled.get(tensor);
-    const slot = pooled?.expert ?? expert ?? 0;
+    const slot = place ?? pooled?.expert ?? expert ?? 0;
     const page = pooled?.pool.pages[Math.floor(slot / pooled.pool.slotsPerPage)];
     if (!pooled || !page) throw new UnsupportedSpecError(this.spec.arch, `the tensor ${tensor}`);
     const { pool, matrix } = pooled;
@@ -119,22 +151,38 @@ export class ModelWeights {
       this.#placeStack(`${block}${name}`, tensors.map((tensor) => this.#info(`${block}${tensor}.weight`)));
     }
     if (ffn.kind === 'dense') {
-      this.#experts.set(index, this.#placeFfn(block, '', 1));
+      this.#experts.set(index, this.#placeFfn(this.#ffnLayout(block, '', 1)));
       return;
     }
-    const { experts, shared } = ffn;
+    const { shared } = ffn;
     const gate = shared.kind === 'shared' && shared.gated ? [this.#info(`${block}ffn_gate_inp_shexp.weight`)] : [];
     this.#placeStack(`${block}router`, [this.#info(`${block}ffn_gate_inp.weight`), ...gate]);
-    this.#experts.set(index, this.#placeFfn(block, '_exps', experts));
-    if (shared.kind !== 'none') this.#shared.set(index, this.#placeFfn(block, shared.kind === 'shared' ? '_shexp' : '', 1));
+    if (shared.kind !== 'none') this.#shared.set(index, this.#placeFfn(this.#ffnLayout(block, shared.kind === 'shared' ? '_shexp' : '', 1)));
   }
 
-  #placeFfn(block: string, ending: FfnEnding, experts: number): PlacedExperts {
-    const gateUp = this.#placePool(block, GATE_UP, ending, experts);
-    const down = this.#placePool(block, DOWN, ending, experts);
-    const slots = this.memory.storage(`${block}ffn${ending}_slots`, experts * 4);
-    this.memory.device.queue.writeBuffer(slots, 0, Uint32Array.from({ length: experts }, (_, expert) => expert));
-    return { gateUp, down, slots };
+  /** They come last: what of a budget the trunk leaves is theirs. */
+  #placeRoutedExperts(budget: Budget | undefined): void {
+    const layers = this.spec.layers.flatMap(({ index, ffn }) => {
+      if (ffn.kind !== 'moe') return [];
+      const { experts, topK } = ffn;
+      const layout = this.#ffnLayout(`blk.${index}.`, '_exps', experts);
+      return [{ index, layout, experts, topK, expertBytes: (layout.gateUp.slotWords + layout.down.slotWords) * 4 }];
+    });
+    const quotas = budget && slotQuotas(budget, this.memory.bytes, layers);
+    for (const [i, { index, layout }] of layers.entries()) this.#experts.set(index, this.#placeFfn(layout, quotas?.[i]));
+  }
+
+  #ffnLayout(block: string, ending: FfnEnding, experts: number): FfnLayout {
+    const layout = (names: readonly string[]) => this.#poolLayout(block, names, ending, experts);
+    return { name: `${block}ffn${ending}`, experts, gateUp: layout(GATE_UP), down: layout(DOWN) };
+  }
+
+  /** @param slotCount slots that experts come and go in; without it each has one of its own */
+  #placeFfn({ name, experts, gateUp, down }: FfnLayout, slotCount?: number): PlacedExperts {
+    const slots = this.memory.storage(`${name}_slots`, experts * 4);
+    this.memory.device.queue.writeBuffer(slots, 0, Uint32Array.from({ length: experts }, (_, expert) => (slotCount === undefined ? expert : ABSENT)));
+    const count = slotCount ?? experts;
+    return { gateUp: this.#placePool(gateUp, count), down: this.#placePool(down, count), slots, slotCount: count };
   }
 
   /** Matrices over one input, and one bias for all their outputs where any of them has one. */
@@ -151,25 +199,34 @@ export class ModelWeights {
     if (biases.some((bias) => bias !== undefined)) this.#placeVectors(`${name}.bias`, biases, matrices.map(({ rows }) => rows));
   }
 
-  #placePool(block: string, names: readonly string[], ending: FfnEnding, experts: number): ExpertPool {
+  #poolLayout(block: string, names: readonly string[], ending: FfnEnding, experts: number): PoolLayout {
     const parts = names.map((name) => this.#expertTensors(block, name, ending, experts));
     const biasNames = parts.map(({ tensors }) => (tensors[0] ?? '').replace(/weight$/, 'bias'));
     const withBias = biasNames.every((bias) => this.gguf.tensors.has(bias));
     const vectors = withBias ? parts.map(({ matrix }) => ({ type: F32, rows: 1, cols: matrix.rows })) : [];
     const { matrices: placed, words: slotWords } = stack([...parts.map(({ matrix }) => matrix), ...vectors]);
-    const [matrices, biases] = [placed.slice(0, parts.length), placed.slice(parts.length)];
-    const name = `${block}${names.join('_')}${ending}`;
+    return {
+      name: `${block}${names.join('_')}${ending}`,
+      tensors: parts.map(({ tensors }) => tensors),
+      matrices: placed.slice(0, parts.length),
+      biasNames: withBias ? biasNames : [],
+      biases: placed.slice(parts.length),
+      slotWords,
+    };
+  }
+
+  #placePool({ name, tensors, matrices, biasNames, biases, slotWords }: PoolLayout, slotCount: number): ExpertPool {
     this.#checkBinding(`${name} (one expert)`, slotWords * 4);
-    const slotsPerPage = Math.min(experts, Math.floor(this.#maxBinding / (slotWords * 4)));
-    const pages = Array.from({ length: Math.ceil(experts / slotsPerPage) }, (_, page) => ({
-      buffer: this.memory.storage(`${name}.${page}`, Math.min(slotsPerPage, experts - page * slotsPerPage) * slotWords * 4),
+    const slotsPerPage = Math.min(slotCount, Math.floor(this.#maxBinding / (slotWords * 4)));
+    const pages = Array.from({ length: Math.ceil(slotCount / slotsPerPage) }, (_, page) => ({
+      buffer: this.memory.storage(`${name}.${page}`, Math.min(slotsPerPage, slotCount - page * slotsPerPage) * slotWords * 4),
     }));
-    const pool = { pages, slotsPerPage, slotWords, matrices, ...(withBias ? { biases } : {}) };
+    const pool = { pages, slotsPerPage, slotWords, matrices, ...(biases.length > 0 ? { biases } : {}) };
     for (const [position, matrix] of biases.entries()) this.#pooled.set(biasNames[position] ?? '', { pool, expert: undefined, matrix });
-    for (const [position, { tensors }] of parts.entries()) {
+    for (const [position, names] of tensors.entries()) {
       const matrix = matrices[position];
       if (!matrix) continue;
-      for (const [expert, tensor] of tensors.entries()) this.#pooled.set(tensor, { pool, expert: tensors.length > 1 ? expert : undefined, matrix });
+      for (const [expert, tensor] of names.entries()) this.#pooled.set(tensor, { pool, expert: names.length > 1 ? expert : undefined, matrix });
     }
     return pool;
   }

@@ -4,7 +4,7 @@ import { ShardHashError } from './errors.ts';
 import { sha256 } from './hash.ts';
 import { limiter } from './limiter.ts';
 import { ProgressMeter } from './progress-meter.ts';
-import type { Shard, ShardPlan, ShardReader, ShardStats } from './shard.ts';
+import type { Shard, ShardConsumer, ShardPlan, ShardReader, ShardStats } from './shard.ts';
 import type { ByteSource } from './source.ts';
 import { abortable } from './sources/abort.ts';
 import type { HashedShard, ModelStore } from './store/model-store.ts';
@@ -63,12 +63,28 @@ export class ShardLoader implements ShardReader {
     }
   }
 
+  /** As `readAll`, with progress; resolves when all are stored, too. */
+  async loadAll(shards: readonly Shard[], onShard: ShardConsumer, options: { signal?: AbortSignal } = {}): Promise<void> {
+    const { onProgress } = this.options;
+    this.#progress = onProgress && new ProgressMeter(shards, onProgress);
+    try {
+      await this.readAll(shards, onShard, options);
+      await this.store.flush();
+    } finally {
+      this.#progress = undefined;
+    }
+  }
+
+  isStored(shard: Shard): boolean {
+    return this.store.has(shard);
+  }
+
   /**
    * Brings all shards, in order, to a consumer that is awaited before it gets the next; reads a bounded number of
-   * bytes ahead of it. Resolves when all are consumed and stored. Throws as `read`, and what the consumer throws.
+   * bytes ahead of it. Resolves when all are consumed. Throws as `read`, and what the consumer throws.
    */
-  async loadAll(shards: readonly Shard[], onShard: (shard: Shard, bytes: Bytes) => Promise<void> | void, options: { signal?: AbortSignal } = {}): Promise<void> {
-    const { readAheadBytes = READ_AHEAD_BYTES, onProgress } = this.options;
+  async readAll(shards: readonly Shard[], onShard: ShardConsumer, options: { signal?: AbortSignal } = {}): Promise<void> {
+    const { readAheadBytes = READ_AHEAD_BYTES } = this.options;
     const ahead: (Joined & { readonly shard: Shard })[] = [];
     let bytesAhead = 0;
     let next = 0;
@@ -84,7 +100,6 @@ export class ShardLoader implements ShardReader {
       }
     };
     options.signal?.throwIfAborted();
-    this.#progress = onProgress && new ProgressMeter(shards, onProgress);
     try {
       readAhead();
       for (let first = ahead[0]; first; first = ahead[0]) {
@@ -96,10 +111,8 @@ export class ShardLoader implements ShardReader {
         bytesAhead -= shard.byteLength;
         readAhead();
       }
-      await this.store.flush();
     } finally {
       for (const { leave } of ahead) leave();
-      this.#progress = undefined;
     }
   }
 

@@ -19,6 +19,11 @@ const STACKED = /^blk\.(\d+)\.ffn_(?:gate|up|down|gate_up)_exps\.(weight|bias)$/
 const ONE_PER_EXPERT = /^blk\.(\d+)\.ffn_(?:gate|up|down)\.(\d+)\.weight$/;
 const IN_LAYER = /^blk\.(\d+)\./;
 
+/** Whether a tensor holds routed experts' weights: its parts are in the experts' shards. */
+export function isExpertTensor(name: string): boolean {
+  return STACKED.test(name) || ONE_PER_EXPERT.test(name);
+}
+
 interface LayerParts {
   readonly trunk: ShardRange[];
   /** Trunk tensors that are shards of their own. */

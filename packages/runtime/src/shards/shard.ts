@@ -36,11 +36,18 @@ export interface ShardPlan {
   readonly shards: readonly Shard[];
 }
 
+/** Gets a shard's verified bytes, which it must not change. */
+export type ShardConsumer = (shard: Shard, bytes: Uint8Array<ArrayBuffer>) => Promise<void> | void;
+
 /** Where shards' verified bytes come from: store first, then the sources. Implemented by `shards/loader.ts`. */
 export interface ShardReader {
   readonly plan: ShardPlan;
   /** Verified bytes of a shard: its ranges one after the other. */
   read(shard: Shard, options?: { signal?: AbortSignal }): Promise<Uint8Array<ArrayBuffer>>;
+  /** Brings several, in order, to a consumer that is awaited before it gets the next. Neighbours are fetched together. */
+  readAll(shards: readonly Shard[], onShard: ShardConsumer, options?: { signal?: AbortSignal }): Promise<void>;
+  /** Whether a shard is kept on this device. */
+  isStored(shard: Shard): boolean;
   readonly stats: ShardStats;
 }
 

@@ -12,7 +12,7 @@ export function generateStats(
 ): GenerateStats {
   const generatedTokens = ids.length;
   const decoded = Math.max(0, generatedTokens - 1);
-  const perDecoded = (count: number) => (counts.submits > 0 ? count / counts.submits : 0);
+  const perDecoded = (count: number) => (counts.tokens > 0 ? count / counts.tokens : 0);
   return {
     promptTokens,
     reusedTokens,
@@ -27,9 +27,9 @@ export function generateStats(
     bytesFetched: reader.stats.bytesFetched,
     shardsFetched: reader.stats.shardsFetched,
     shardsTotal: reader.plan.shards.length,
-    // Every expert is resident, so every choice is a hit.
-    expertHits: (promptTokens - reusedTokens + decoded) * expertsPerToken,
-    expertMisses: 0,
+    expertHits: (promptTokens - reusedTokens + decoded) * expertsPerToken - counts.expertLoads,
+    expertMisses: counts.expertLoads,
+    expertBytes: counts.expertBytes,
     gpuBytes,
   };
 }

@@ -63,7 +63,7 @@ async function loadOnto(
     text.catch(() => {});
     let ropeFactors: Float32Array<ArrayBuffer> | undefined;
     await loader.loadAll(
-      loader.plan.shards,
+      model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards,
       async (shard, bytes) => {
         ropeFactors ??= shard.ranges[0]?.tensor === 'rope_freqs.weight' ? new Float32Array(bytes.slice().buffer) : undefined;
         await model.upload(shard, bytes);
@@ -71,7 +71,7 @@ async function loadOnto(
       },
       signal ? { signal } : {},
     );
-    await model.ready(ropeFactors);
+    await model.ready(loader, ropeFactors);
     signal?.throwIfAborted();
     progress.enter('compile');
     // The first session compiles the shaders, and shows that there is memory for one.

@@ -6,7 +6,7 @@ export const ids = (text: string): number[] => Array.from(text, (character) => c
 
 export const INFO = { modelId: 'fake', eosIds: [0], spec: { name: 'fake-moe' } } as unknown as ModelInfo;
 
-const STATS = { prefillMs: 1, decodeMs: 1, prefillTps: 1, decodeTps: 1, dispatchesPerToken: 1, submitsPerToken: 1, readbacksPerToken: 1, bytesFetched: 0, shardsFetched: 0, shardsTotal: 0, expertHits: 0, expertMisses: 0, gpuBytes: 0 };
+const STATS = { prefillMs: 1, decodeMs: 1, prefillTps: 1, decodeTps: 1, dispatchesPerToken: 1, submitsPerToken: 1, readbacksPerToken: 1, bytesFetched: 0, shardsFetched: 0, shardsTotal: 0, expertHits: 0, expertMisses: 0, expertBytes: 0, gpuBytes: 0 };
 
 interface FakeSession {
   past: readonly number[];

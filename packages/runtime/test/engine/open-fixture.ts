@@ -20,7 +20,7 @@ export function openFixture(folder: string, options: LoadOptions = {}): Promise<
   return openFile(join(folder, 'model.gguf'), options);
 }
 
-/** A GGUF file on Node's Dawn, all weights resident. */
+/** A GGUF file on Node's Dawn, all weights resident unless the options say otherwise. */
 export async function openFile(path: string, options: LoadOptions = {}): Promise<OpenFixture> {
   const { device } = await requestGpu(dawnGpu());
   const stray: string[] = [];
@@ -28,10 +28,11 @@ export async function openFile(path: string, options: LoadOptions = {}): Promise
   const { gguf, loader } = await openModel(new PathSource(path), NO_STORE);
   const model = await LoadedModel.allocate(device, specFromGguf(gguf), gguf, options);
   let ropeFactors: Float32Array<ArrayBuffer> | undefined;
-  await loader.loadAll(loader.plan.shards, async (shard, bytes) => {
+  const shards = model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards;
+  await loader.loadAll(shards, async (shard, bytes) => {
     if (shard.ranges[0]?.tensor === 'rope_freqs.weight') ropeFactors = new Float32Array(bytes.slice().buffer);
     await model.upload(shard, bytes);
   });
-  await model.ready(ropeFactors);
+  await model.ready(loader, ropeFactors);
   return { model, device, stray };
 }

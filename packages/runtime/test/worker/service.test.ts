@@ -51,7 +51,7 @@ function fakeSession(log: string[], endless: boolean) {
         ids.push(id);
       }
       log.push('end');
-      return { ids, finishReason: signal?.aborted ? 'aborted' : 'length', reusedTokens: 1, prefillMs: 2, decodeMs: 4, counts: { dispatches: 30, submits: 3, readbacks: 3 } };
+      return { ids, finishReason: signal?.aborted ? 'aborted' : 'length', reusedTokens: 1, prefillMs: 2, decodeMs: 4, counts: { tokens: 3, dispatches: 30, submits: 3, readbacks: 3, expertLoads: 0, expertBytes: 0 } };
     },
   };
 }

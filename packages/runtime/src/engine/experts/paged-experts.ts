@@ -1,0 +1,119 @@
+import type { BatchSize } from '@gatefold/shaders';
+import type { ExpertResidency } from '../../residency/expert-residency.ts';
+import { noCounts, type SessionCounts } from '../counts.ts';
+import { encodePass } from '../encode-pass.ts';
+import { DeviceLostError } from '../errors.ts';
+import { Mutex } from '../mutex.ts';
+import type { RoutedSteps, Stage } from '../plan.ts';
+
+/** Stages to run over one batch, which has been set. */
+export interface PagedRun {
+  readonly stages: readonly Stage[];
+  readonly size: BatchSize;
+  /** Called when a stage's steps are encoded, to copy results of it. */
+  readonly onStage?: (encoder: GPUCommandEncoder, stage: Stage) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** Added to. */
+  readonly counts?: SessionCounts;
+}
+
+/**
+ * Runs stages of a model with fewer slots than experts. At each router the host reads its choice, makes the chosen
+ * experts resident and goes on: in one round, or where a layer's slots do not hold them all, in several, each with some
+ * of them. Kernels and their order are those of a resident run, and so are the results, bit for bit.
+ */
+export class PagedExperts {
+  /** A run is many submits over shared scratch: take turns. */
+  readonly turns = new Mutex();
+  readonly #staging: GPUBuffer;
+
+  /** @param maxIds most ids of one layer in one pass */
+  constructor(
+    readonly device: GPUDevice,
+    readonly residency: ExpertResidency,
+    maxIds: number,
+  ) {
+    this.#staging = device.createBuffer({ label: 'paged.ids', size: maxIds * 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  }
+
+  get bytes(): number {
+    return this.#staging.size;
+  }
+
+  /** Returns an encoder that ends with the last stage's steps, not submitted yet. Throws as `ExpertResidency.admit`. */
+  async run({ stages, size, onStage, signal, counts = noCounts() }: PagedRun): Promise<GPUCommandEncoder> {
+    const { loads, bytesLoaded } = this.residency;
+    let encoder = this.device.createCommandEncoder();
+    for (const stage of stages) {
+      const { steps, routed } = stage;
+      if (!routed) {
+        counts.dispatches += encodePass(encoder, steps, size);
+      } else {
+        counts.dispatches += encodePass(encoder, steps.slice(0, routed.first), size);
+        const chosen = await this.#readChoice(encoder, routed, size.tokens, counts);
+        signal?.throwIfAborted();
+        encoder = await this.#runExperts(stage, routed, chosen, size, counts, signal);
+        counts.dispatches += encodePass(encoder, steps.slice(routed.end), size);
+      }
+      onStage?.(encoder, stage);
+    }
+    counts.expertLoads += this.residency.loads - loads;
+    counts.expertBytes += this.residency.bytesLoaded - bytesLoaded;
+    return encoder;
+  }
+
+  dispose(): void {
+    this.#staging.destroy();
+  }
+
+  /** Returns the encoder for what follows. */
+  async #runExperts({ steps }: Stage, { layer, first, end }: RoutedSteps, chosen: readonly number[], size: BatchSize, counts: SessionCounts, signal?: AbortSignal): Promise<GPUCommandEncoder> {
+    const { residency } = this;
+    const run = steps.slice(first, end);
+    residency.use(layer, chosen);
+    const slotCount = residency.slotCount(layer);
+    let encoder = this.device.createCommandEncoder();
+    if (chosen.length <= slotCount) {
+      await residency.admit(layer, chosen, { signal });
+      counts.dispatches += encodePass(encoder, run, size);
+      return encoder;
+    }
+    // Those that are there compute while others come; each comes once.
+    const missing = residency.missing(layer, chosen);
+    const rounds = [chosen.filter((expert) => !missing.includes(expert)), ...slices(missing, slotCount)].filter(({ length }) => length > 0);
+    try {
+      for (const round of rounds) {
+        await residency.admit(layer, round, { signal });
+        residency.publish(layer, new Set(round));
+        counts.dispatches += encodePass(encoder, run, size);
+        this.device.queue.submit([encoder.finish()]);
+        counts.submits++;
+        encoder = this.device.createCommandEncoder();
+      }
+    } finally {
+      residency.publish(layer);
+    }
+    return encoder;
+  }
+
+  /** Submits what is encoded and reads which experts the router chose; each once, ascending. */
+  async #readChoice(encoder: GPUCommandEncoder, { ids, topK }: RoutedSteps, tokens: number, counts: SessionCounts): Promise<number[]> {
+    const bytes = tokens * topK * 4;
+    encoder.copyBufferToBuffer(ids.buffer, ids.offset ?? 0, this.#staging, 0, bytes);
+    this.device.queue.submit([encoder.finish()]);
+    counts.submits++;
+    counts.readbacks++;
+    try {
+      await this.#staging.mapAsync(GPUMapMode.READ, 0, bytes);
+    } catch (cause) {
+      throw new DeviceLostError(cause instanceof Error ? cause.message : String(cause));
+    }
+    const chosen = new Set(new Uint32Array(this.#staging.getMappedRange(0, bytes)));
+    this.#staging.unmap();
+    return [...chosen].sort((a, b) => a - b);
+  }
+}
+
+function slices(experts: readonly number[], length: number): (readonly number[])[] {
+  return Array.from({ length: Math.ceil(experts.length / length) }, (_, i) => experts.slice(i * length, (i + 1) * length));
+}

@@ -1,0 +1,112 @@
+import type { Shard, ShardReader } from '../shards/shard.ts';
+import { SourceError } from '../shards/errors.ts';
+import { ExpertsUnavailableError } from './errors.ts';
+import { LayerSlots } from './layer-slots.ts';
+import { ABSENT, type ModelWeights } from './weights.ts';
+
+/** Repacks an expert's bytes into a slot of its layer. */
+export type PlaceExpert = (shard: Shard, bytes: Uint8Array<ArrayBuffer>, slot: number) => Promise<void>;
+
+export interface AdmitOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Which experts are on the GPU, for a model with fewer slots than experts: brings those that are asked for, and keeps the
+ * slot tables that the kernels read. Each change of a table makes a new version: a pass that was submitted under version
+ * v had the experts that `isResident(…, v)` tells of, if they are resident still. One caller at a time may `admit`.
+ */
+export class ExpertResidency {
+  readonly #layers = new Map<number, LayerSlots>();
+  readonly #shards = new Map<string, Shard>();
+  #version = 0;
+  /** Experts that were brought to the GPU, and their bytes. */
+  loads = 0;
+  bytesLoaded = 0;
+
+  constructor(
+    readonly weights: ModelWeights,
+    readonly reader: ShardReader,
+    readonly place: PlaceExpert,
+  ) {
+    for (const shard of reader.plan.shards) if (shard.kind === 'expert') this.#shards.set(`${shard.layer}.${shard.expert}`, shard);
+    for (const { index, ffn } of weights.spec.layers) if (ffn.kind === 'moe') this.#layers.set(index, new LayerSlots(weights.experts(index).slotCount));
+  }
+
+  /** Of the slot tables, as they are now. */
+  get version(): number {
+    return this.#version;
+  }
+
+  slotCount(layer: number): number {
+    return this.#slots(layer).slotCount;
+  }
+
+  /** Those of `experts` that a pass under this version of the tables did not have; as of now, where none is given. */
+  missing(layer: number, experts: readonly number[], version?: number): number[] {
+    const slots = this.#slots(layer);
+    return experts.filter((expert) => !slots.isResident(expert, version));
+  }
+
+  /** Tells the policy what a step of the layer used. */
+  use(layer: number, experts: readonly number[]): void {
+    this.#slots(layer).policy.use(experts);
+  }
+
+  /**
+   * Makes these experts of a layer resident, all at the same time: no more than it has slots. Others may leave.
+   * Throws `ExpertsUnavailableError`, what the reader throws, and the signal's reason; what came until then stays.
+   */
+  async admit(layer: number, experts: readonly number[], { signal }: AdmitOptions = {}): Promise<void> {
+    const slots = this.#slots(layer);
+    const missing = this.missing(layer, experts);
+    if (missing.length === 0) return;
+    const keep = new Set(experts);
+    const bring = async (shard: Shard, bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+      const { slot } = slots.take(keep);
+      try {
+        await this.place(shard, bytes, slot);
+      } catch (error) {
+        slots.giveBack(slot);
+        throw error;
+      }
+      slots.put(shard.expert ?? 0, slot, this.#version + 1);
+      this.loads++;
+      this.bytesLoaded += bytes.length;
+    };
+    try {
+      await this.reader.readAll(missing.map((expert) => this.#shard(layer, expert)), bring, signal ? { signal } : {});
+    } catch (error) {
+      throw error instanceof SourceError && error.code === 'source-network' ? this.#unavailable(layer, missing, error) : error;
+    } finally {
+      this.publish(layer);
+    }
+  }
+
+  /** Writes a layer's slot table. @param only show no others than these, for a round of a pass */
+  publish(layer: number, only?: ReadonlySet<number>): void {
+    const slots = this.#slots(layer);
+    const { slots: buffer } = this.weights.experts(layer);
+    const table = new Uint32Array(buffer.size / 4).fill(ABSENT);
+    for (const expert of slots.resident) if (!only || only.has(expert)) table[expert] = slots.slotOf(expert) ?? ABSENT;
+    this.weights.memory.device.queue.writeBuffer(buffer, 0, table);
+    this.#version++;
+  }
+
+  #slots(layer: number): LayerSlots {
+    const slots = this.#layers.get(layer);
+    if (!slots) throw new RangeError(`layer ${layer} has no routed experts`);
+    return slots;
+  }
+
+  #shard(layer: number, expert: number): Shard {
+    const shard = this.#shards.get(`${layer}.${expert}`);
+    if (!shard) throw new RangeError(`there is no expert ${expert} in layer ${layer}`);
+    return shard;
+  }
+
+  #unavailable(layer: number, experts: readonly number[], cause: SourceError): ExpertsUnavailableError {
+    const elsewhere = [...this.#shards.values()].filter((shard) => !this.reader.isStored(shard) && this.missing(shard.layer ?? 0, [shard.expert ?? 0]).length > 0);
+    return new ExpertsUnavailableError(elsewhere.length, this.#shards.size, layer, experts, cause);
+  }
+}
