@@ -151,7 +151,7 @@ export class LoadedModel {
 
   /** Few models are paged: the code for it is loaded when one is. */
   async #page(reader: ShardReader, chunk: number): Promise<PagedExperts> {
-    const { openPagedExperts } = await import('./experts/open.ts');
+    const { openPagedExperts } = await import('./experts/on-demand.ts');
     return openPagedExperts(this.weights, reader, chunk, (shard, bytes, slot) => this.upload(shard, bytes, slot));
   }
 
