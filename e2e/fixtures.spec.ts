@@ -1,5 +1,7 @@
 // Whole models through the public API in Chromium (f32), compared with what Hugging Face transformers computes from the same files.
-import { dirname } from 'node:path';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test, type JSHandle, type Page } from 'playwright/test';
 import type { EvalTensors, Model } from '../packages/runtime/src/api/types.ts';
 import { SUPPORTED_FAMILIES } from '../packages/runtime/src/model/families/index.ts';
@@ -9,11 +11,17 @@ import { serveApi, type ServedPages } from './pages/serve.ts';
 
 const models = fixtures().map(({ name, folder }) => ({ name, folder, ...readReference(folder) }));
 
+// Fixtures lie in more than one place; the pages' server takes one folder.
+const together = mkdtempSync(join(tmpdir(), 'gatefold-fixtures-'));
 let server: ServedPages;
 test.beforeAll(async () => {
-  server = await serveApi(dirname(models[0]?.folder ?? ''));
+  for (const { name, folder } of models) symlinkSync(folder, join(together, name));
+  server = await serveApi(together);
 });
-test.afterAll(() => server.close());
+test.afterAll(async () => {
+  await server.close();
+  rmSync(together, { recursive: true });
+});
 
 for (const { name, prompts, tensors } of models.filter(({ arch }) => SUPPORTED_FAMILIES.includes(arch))) {
   test(`${name} in Chromium: every value and the greedy tokens agree`, async ({ page }) => {

@@ -10,7 +10,7 @@ import { describeFirefox, waitFor } from './firefox.ts';
 const FIXTURES = join(import.meta.dirname, '../../packages/runtime/test/fixtures');
 
 describeFirefox('fixtures in Firefox', serveApi, (pages) => {
-  for (const name of ['olmoe-q4_0', 'qwen3moe-q4_k_m']) {
+  for (const name of ['olmoe-q4_0', 'qwen3moe-q4_k_m', 'prmoe-q5_0']) {
     it(`${name}: every value and the greedy tokens agree`, async () => {
       const { browser, server } = pages();
       const { prompts, tensors } = readReference(join(FIXTURES, name));
