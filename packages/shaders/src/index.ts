@@ -19,4 +19,5 @@ export * from './rope-table.ts';
 export * from './rope.ts';
 export * from './router.ts';
 export * from './sampler.ts';
+export * from './softcap.ts';
 export * from './step.ts';

@@ -13,15 +13,20 @@ export interface RmsNormArgs {
   /** Elements from a token's row of x to the next; default: `width`. */
   readonly stride?: number;
   readonly eps: number;
+  /** Adds to `out` instead of overwriting it. */
+  readonly residual?: boolean;
+  /** [1] f32: factor on what `out` then is */
+  readonly outScale?: GPUBufferBinding;
 }
 
 /** RMSNorm over each token's row (arXiv 1910.07467): one workgroup a token. */
-export function rmsNorm(context: ShaderContext, { label, x, weight, out, width, stride = width, eps }: RmsNormArgs): Promise<Step> {
+export function rmsNorm(context: ShaderContext, { label, x, weight, out, width, stride = width, eps, residual = false, outScale }: RmsNormArgs): Promise<Step> {
   return context.step({
     label,
     module: 'rmsnorm',
+    conditions: { RESIDUAL: residual, OUT_SCALE: outScale !== undefined },
     constants: { WIDTH: width, STRIDE: stride, EPS: eps },
-    bindings: { 0: x, 1: weight, 2: out },
+    bindings: { 0: x, 1: weight, 2: out, ...(outScale ? { 3: outScale } : {}) },
     workgroups: ({ tokens }) => [tokens, 1, 1],
   });
 }

@@ -8,13 +8,13 @@ export function checkSpec(spec: ModelSpec): void {
   };
   if (spec.embedding.learnedPositions) refuse('learned positions');
   if (spec.finalNorm.kind !== 'rms' || spec.finalNorm.bias) refuse('a LayerNorm');
-  if (spec.output.softcap !== 0) refuse('soft-capped logits');
   for (const layer of spec.layers) checkLayer(layer, refuse);
 }
 
-function checkLayer({ attention, attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm }: LayerSpec, refuse: (feature: string) => never): void {
+function checkLayer({ attention, attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm, outputScale }: LayerSpec, refuse: (feature: string) => never): void {
   if (attentionNorm.kind !== 'rms' || ffnNorm.kind !== 'rms' || attentionNorm.bias || ffnNorm.bias) refuse('a LayerNorm');
   // YaRN's factor on cos and sin would change what is normed.
   if (attention.kind === 'gqa' && attention.qkNormLast && attention.rope?.yarn) refuse('a norm after RoPE with YaRN');
-  if (postAttentionNorm || postFfnNorm) refuse('norms after attention or FFN');
+  if (postAttentionNorm && attention.kind !== 'gqa') refuse('a norm after its token mixer');
+  if (outputScale && !postFfnNorm) refuse('a factor on the layer without a norm after the FFN');
 }

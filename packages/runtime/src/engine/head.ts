@@ -1,4 +1,4 @@
-import { embed, gemm, gemv, rmsNorm, type Step } from '@gatefold/shaders';
+import { embed, gemm, gemv, rmsNorm, softcap, type Step } from '@gatefold/shaders';
 import type { PlanContext } from './plan-context.ts';
 import type { SessionBuffers } from './session-buffers.ts';
 
@@ -23,23 +23,24 @@ export function embeddingSteps({ shaders, scratch, weights, spec, chunk }: PlanC
 }
 
 /** Final norm and logits of the batch's last token; one dispatch for each piece of the output matrix. */
-export function lastLogitsSteps({ shaders, scratch, weights, spec }: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
+export async function lastLogitsSteps({ shaders, scratch, weights, spec }: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
   const norm = { weight: weights.vector(`${spec.finalNorm.tensor}.weight`), eps: spec.finalNorm.eps };
-  return Promise.all(
-    weights.tensor(spec.output.tensor).pieces.map(({ buffer, matrix, firstRow }) =>
-      gemv(shaders, {
-        label: 'logits',
-        x: { buffer: scratch.x },
-        row: 'last',
-        batch: { buffer: session.batch },
-        norm,
-        weights: { binding: { buffer }, matrices: [matrix] },
-        out: { buffer: scratch.logits },
-        outOffset: firstRow,
-        scale: spec.output.scale,
-      }),
-    ),
+  const logits = { buffer: scratch.logits };
+  const project = weights.tensor(spec.output.tensor).pieces.map(({ buffer, matrix, firstRow }) =>
+    gemv(shaders, {
+      label: 'logits',
+      x: { buffer: scratch.x },
+      row: 'last',
+      batch: { buffer: session.batch },
+      norm,
+      weights: { binding: { buffer }, matrices: [matrix] },
+      out: logits,
+      outOffset: firstRow,
+      scale: spec.output.scale,
+    }),
   );
+  const cap = spec.output.softcap;
+  return Promise.all([...project, ...(cap > 0 ? [softcap(shaders, { label: 'logits_softcap', x: logits, width: spec.vocabSize, cap, rows: 'one' })] : [])]);
 }
 
 /** Final norm and logits of every token of the batch, for `evaluate`. `logits` is [tokens, vocab]. */
@@ -70,5 +71,7 @@ export async function allLogitsSteps(
       maxTokens: chunk,
     }),
   );
-  return { norm: [await norm], logits: await Promise.all(project) };
+  const cap = spec.output.softcap;
+  const capped = cap > 0 ? [softcap(shaders, { label: 'logits_softcap', x: { buffer: logits }, width: spec.vocabSize, cap })] : [];
+  return { norm: [await norm], logits: await Promise.all([...project, ...capped]) };
 }

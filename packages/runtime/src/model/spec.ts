@@ -53,6 +53,8 @@ export interface LayerSpec {
   readonly postFfnNorm?: NormSpec;
   /** Factor on each sub-layer's output before it joins the residual stream; 1 for most. */
   readonly residualScale: number;
+  /** `layer_output_scale.weight` multiplies the residual stream after the layer. Needs `postFfnNorm`. */
+  readonly outputScale: boolean;
 }
 
 /** How tokens of a sequence exchange what they know: attention, or what some layers have in its place. */
@@ -175,6 +177,8 @@ export interface RouterSpec {
   readonly renormalise: { readonly eps: number } | null;
   readonly scale: number;
   readonly perExpertScale: boolean;
+  /** The router reads the residual stream by a norm of its own, with `ffn_gate_inp.scale` / √d as weight, instead of the FFN's. */
+  readonly ownNorm: boolean;
   /** Where the combine weight multiplies: the expert's output, or its input (llama4). */
   readonly weightOn: 'output' | 'input';
 }
@@ -184,5 +188,14 @@ export type SharedExpertSpec =
   | { readonly kind: 'none' }
   /** A shared expert of this width; `gated`: times sigmoid of a learned scalar (qwen2moe). */
   | { readonly kind: 'shared'; readonly width: number; readonly gated: boolean }
+  /** A dense MLP with norms of its own before and after, as the experts then have (gemma4). */
+  | { readonly kind: 'parallel'; readonly width: number; readonly norms: ParallelNorms }
   /** Residual MoE (DeepSpeed-MoE): dense MLP and expert mixed by a learned 2-way softmax. */
   | { readonly kind: 'residual'; readonly width: number };
+
+/** Norms where a dense MLP runs beside the experts; the MLP's own input norm is the layer's `ffnNorm`. */
+export interface ParallelNorms {
+  readonly expertsIn: NormSpec;
+  readonly expertsOut: NormSpec;
+  readonly mlpOut: NormSpec;
+}

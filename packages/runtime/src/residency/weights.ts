@@ -24,17 +24,26 @@ interface PooledTensor {
   /** The one expert whose tensor it is; undefined where all experts' are stacked in it. */
   readonly expert: number | undefined;
   readonly matrix: PlanarMatrix;
+  /** First row of the tensor (of one expert's slice) that lies in `matrix`. */
+  readonly firstRow: number;
 }
 
 /** An FFN's tensors over one input, in the order in which their outputs are concatenated. */
 const GATE_UP = ['ffn_gate', 'ffn_up'] as const;
 const DOWN = ['ffn_down'] as const;
 
+/** Tensors that hold a matrix of each expert, from this row of an expert's slice on. */
+interface ExpertTensors {
+  readonly tensors: readonly string[];
+  readonly firstRow: number;
+  readonly matrix: { readonly type: number; readonly rows: number; readonly cols: number };
+}
+
 /** One of a layer's two pools before it has memory: what an expert's slot holds, and which tensors that comes from. */
 interface PoolLayout {
   readonly name: string;
-  /** Of each matrix: one stacked tensor, or one of each expert. */
-  readonly tensors: readonly (readonly string[])[];
+  /** Of each matrix. */
+  readonly sources: readonly ExpertTensors[];
   readonly matrices: readonly PlanarMatrix[];
   readonly biasNames: readonly string[];
   readonly biases: readonly PlanarMatrix[];
@@ -62,7 +71,7 @@ export class ModelWeights {
   readonly #trunk = new Map<string, Destination[]>();
   readonly #stacks = new Map<string, StackedWeights>();
   readonly #vectors = new Map<string, GPUBufferBinding>();
-  readonly #pooled = new Map<string, PooledTensor>();
+  readonly #pooled = new Map<string, PooledTensor[]>();
   readonly #experts = new Map<number, PlacedExperts>();
   readonly #shared = new Map<number, PlacedExperts>();
   readonly #maxBinding: number;
@@ -136,13 +145,15 @@ export class ModelWeights {
   destinations(tensor: string, expert?: number, place?: number): readonly Destination[] {
     const trunk = this.#trunk.get(tensor);
     if (trunk) return trunk;
-    const pooled = this.#pooled.get(tensor);
-    const slot = place ?? pooled?.expert ?? expert ?? 0;
-    const page = pooled?.pool.pages[Math.floor(slot / pooled.pool.slotsPerPage)];
-    if (!pooled || !page) throw new UnsupportedSpecError(this.spec.arch, `the tensor ${tensor}`);
-    const { pool, matrix } = pooled;
-    const slotWord = (slot % pool.slotsPerPage) * pool.slotWords;
-    return [{ buffer: page.buffer, matrix: { ...matrix, baseWord: slotWord + matrix.baseWord }, firstRow: 0 }];
+    const pooled = this.#pooled.get(tensor) ?? [];
+    if (pooled.length === 0) throw new UnsupportedSpecError(this.spec.arch, `the tensor ${tensor}`);
+    return pooled.map(({ pool, matrix, firstRow, ...only }) => {
+      const slot = place ?? only.expert ?? expert ?? 0;
+      const page = pool.pages[Math.floor(slot / pool.slotsPerPage)];
+      if (!page) throw new UnsupportedSpecError(this.spec.arch, `expert ${slot} of the tensor ${tensor}`);
+      const slotWord = (slot % pool.slotsPerPage) * pool.slotWords;
+      return { buffer: page.buffer, matrix: { ...matrix, baseWord: slotWord + matrix.baseWord }, firstRow };
+    });
   }
 
   #placeLayer({ index, attention, ffn }: LayerSpec): void {
@@ -207,7 +218,7 @@ export class ModelWeights {
     const { matrices: placed, words: slotWords } = stack([...parts.map(({ matrix }) => matrix), ...vectors]);
     return {
       name: `${block}${names.join('_')}${ending}`,
-      tensors: parts.map(({ tensors }) => tensors),
+      sources: parts,
       matrices: placed.slice(0, parts.length),
       biasNames: withBias ? biasNames : [],
       biases: placed.slice(parts.length),
@@ -215,24 +226,32 @@ export class ModelWeights {
     };
   }
 
-  #placePool({ name, tensors, matrices, biasNames, biases, slotWords }: PoolLayout, slotCount: number): ExpertPool {
+  #placePool({ name, sources, matrices, biasNames, biases, slotWords }: PoolLayout, slotCount: number): ExpertPool {
     this.#checkBinding(`${name} (one expert)`, slotWords * 4);
     const slotsPerPage = Math.min(slotCount, Math.floor(this.#maxBinding / (slotWords * 4)));
     const pages = Array.from({ length: Math.ceil(slotCount / slotsPerPage) }, (_, page) => ({
       buffer: this.memory.storage(`${name}.${page}`, Math.min(slotsPerPage, slotCount - page * slotsPerPage) * slotWords * 4),
     }));
     const pool = { pages, slotsPerPage, slotWords, matrices, ...(biases.length > 0 ? { biases } : {}) };
-    for (const [position, matrix] of biases.entries()) this.#pooled.set(biasNames[position] ?? '', { pool, expert: undefined, matrix });
-    for (const [position, names] of tensors.entries()) {
+    for (const [position, matrix] of biases.entries()) this.#pooled.set(biasNames[position] ?? '', [{ pool, expert: undefined, matrix, firstRow: 0 }]);
+    for (const [position, { tensors, firstRow }] of sources.entries()) {
       const matrix = matrices[position];
       if (!matrix) continue;
-      for (const [expert, tensor] of names.entries()) this.#pooled.set(tensor, { pool, expert: names.length > 1 ? expert : undefined, matrix });
+      for (const [expert, tensor] of tensors.entries()) {
+        const holders = this.#pooled.get(tensor) ?? [];
+        this.#pooled.set(tensor, [...holders, { pool, expert: tensors.length > 1 ? expert : undefined, matrix, firstRow }]);
+      }
     }
     return pool;
   }
 
-  /** One expert's matrix of a kind, and the tensors that hold it: one for all experts, or old files' one for each. */
-  #expertTensors(block: string, name: string, ending: FfnEnding, experts: number): { tensors: readonly string[]; matrix: { type: number; rows: number; cols: number } } {
+  /** One expert's matrix of a kind, and the tensors that hold it: one for all experts (maybe gate above up), or old files' one for each. */
+  #expertTensors(block: string, name: string, ending: FfnEnding, experts: number): ExpertTensors {
+    const fused = this.gguf.tensors.get(`${block}ffn_gate_up${ending}.weight`);
+    if (fused && name !== 'ffn_down') {
+      const { rows, cols } = matrixShape(fused);
+      return { tensors: [fused.name], firstRow: name === 'ffn_gate' ? 0 : rows / 2, matrix: { type: fused.type, rows: rows / 2, cols } };
+    }
     const stacked = `${block}${name}${ending}.weight`;
     const each = Array.from({ length: experts }, (_, expert) => `${block}${name}.${expert}.weight`);
     const tensors = ending !== '_exps' || this.gguf.tensors.has(stacked) ? [stacked] : each;
@@ -240,7 +259,7 @@ export class ModelWeights {
     if (experts > 1 && info.shape.length === 3 && info.shape[0] !== experts) {
       throw new UnsupportedSpecError(this.spec.arch, `${info.name} with ${info.shape[0]} experts instead of ${experts}`);
     }
-    return { tensors, matrix: { type: info.type, ...matrixShape(info) } };
+    return { tensors, firstRow: 0, matrix: { type: info.type, ...matrixShape(info) } };
   }
 
   #placeTensor(info: TensorInfo): void {

@@ -10,11 +10,12 @@ import { MemorySource } from '../gguf/memory-source.ts';
 const ROUTER = { score: 'softmax', softmaxAfterTopK: false, logitBias: false, selectionBias: false, groups: null, renormalise: null, scale: 1, perExpertScale: false, weightOn: 'output' };
 const RENORMALISED = { ...ROUTER, renormalise: { eps: 0 } };
 const dense = { kind: 'dense' };
+const gemma = { heads: 4, qkNorm: 'per-head', scale: 1, valueNorm: true };
 const mla = { kind: 'mla', heads: 4, plainDim: 64, ropeDim: 32, valueDim: 64, rope: { kind: 'norm', dims: 32 } };
 const residual = { kind: 'moe', router: ROUTER, shared: { kind: 'residual', width: 192 } };
 
-/** What is particular about a family: attention of all layers, and the FFN of each of the fixture's. */
-const PARTICULAR: Readonly<Record<string, { readonly attention: object; readonly ffn: readonly object[] }>> = {
+/** What is particular about a family: attention of all layers or of each, and the FFN of each. */
+const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonly object[]; readonly ffn: readonly object[] }>> = {
   'llama-dense-f16': { attention: { qkNorm: 'none', qkvBias: false, rope: { kind: 'norm', frequencyFactors: true } }, ffn: [dense, dense] },
   'mixtral-q5_k': { attention: { qkNorm: 'none', rope: { kind: 'norm', frequencyFactors: false } }, ffn: [{ router: RENORMALISED }, { router: RENORMALISED }] },
   'qwen3-dense-q8_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [dense, dense] },
@@ -37,7 +38,14 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object; readonly
     ffn: [0, 1].map(() => ({ router: { ...ROUTER, score: 'none', softmaxAfterTopK: true }, shared: { kind: 'none' } })),
   },
   'gptoss-mxfp4': {
-    attention: { qkNorm: 'none', qkvBias: true, outputBias: true, sinks: true, rope: { kind: 'neox', yarn: { factor: 8, originalContext: 64 } } },
+    attention: [24, 0, 24, 0].map((slidingWindow) => ({
+      qkNorm: 'none',
+      qkvBias: true,
+      outputBias: true,
+      sinks: true,
+      slidingWindow,
+      rope: { kind: 'neox', yarn: { factor: 8, originalContext: 64 } },
+    })),
     ffn: [0, 1, 2, 3].map(() => ({ activation: 'swiglu-clamped', bias: true, router: { ...ROUTER, score: 'none', softmaxAfterTopK: true, logitBias: true } })),
   },
   'deepseek2-v2-q4_k_m': {
@@ -60,8 +68,18 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object; readonly
     ffn: [0, 1].map(() => ({ router: RENORMALISED, shared: { kind: 'shared', width: 128, gated: false } })),
   },
   'llama4-q4_k': {
-    attention: { qkvBias: false },
+    attention: [
+      ...[0, 1, 2].map(() => ({ qkNorm: 'unit', rope: { kind: 'norm' }, slidingWindow: 8192, chunked: true, temperature: null })),
+      { qkNorm: 'none', rope: null, slidingWindow: 0, temperature: { scale: 0.1, length: 8192 } },
+    ],
     ffn: [0, 1].flatMap(() => [{ ...dense, width: 512 }, { router: { ...ROUTER, score: 'sigmoid', weightOn: 'input' }, shared: { kind: 'shared', width: 256, gated: false } }]),
+  },
+  'gemma4-q4_0-tied': {
+    attention: [
+      ...[0, 1].map(() => ({ ...gemma, kvHeads: 2, headDim: 64, valueDim: 64, valuesAreKeys: false, slidingWindow: 24, rope: { base: 10_000, dims: 64, frequencyFactors: false } })),
+      { ...gemma, kvHeads: 1, headDim: 128, valueDim: 128, valuesAreKeys: true, slidingWindow: 0, rope: { base: 1_000_000, dims: 128, frequencyFactors: true } },
+    ],
+    ffn: [0, 1, 2].map(() => ({ activation: 'geglu', router: { ...RENORMALISED, perExpertScale: true, ownNorm: true }, shared: { kind: 'parallel', width: 256 } })),
   },
   'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
 };
@@ -91,23 +109,18 @@ describe('specFromGguf on models of every family', () => {
     expect(spec.layers.map(({ index }) => index)).toEqual(Array.from({ length: dims.L }, (_, index) => index));
     for (const { attention, ffn, ffnNorm } of spec.layers) {
       expect(ffnNorm.eps).toBeCloseTo(config.rms_norm_eps, 10);
-      if (attention.kind === 'gqa') {
+      if (attention.kind === 'gqa' && arch !== 'gemma4') {
         expect(attention).toMatchObject({ heads: dims.h, kvHeads: dims.kv, headDim: dims.hd, valueDim: dims.hd });
         expect(attention.scale).toBeCloseTo(config.attention_multiplier ?? 1 / Math.sqrt(dims.hd), 12);
       }
-      if ('rope' in attention && attention.rope) expect(attention.rope).toMatchObject({ base: config.rope_parameters.rope_theta, frequencyScale: 1 });
+      const base = config.rope_parameters.rope_theta;
+      if (base !== undefined && 'rope' in attention && attention.rope) expect(attention.rope).toMatchObject({ base, frequencyScale: 1 });
       if (ffn.kind === 'moe') expect(ffn).toMatchObject({ ...(Array.isArray(dims.E) ? {} : { experts: dims.E }), topK: dims.k, width: dims.ff });
     }
-    if (arch === 'llama4') {
-      const chunks = { qkNorm: 'unit', rope: { kind: 'norm' }, slidingWindow: 8192, chunked: true, temperature: null };
-      const whole = { qkNorm: 'none', rope: null, slidingWindow: 0, temperature: { scale: 0.1, length: 8192 } };
-      expect(spec.layers.map((layer) => layer.attention)).toMatchObject([chunks, chunks, chunks, whole]);
-    }
     const { attention, ffn } = PARTICULAR[name] ?? {};
-    if (config.sliding_window) expect(spec.layers.map((layer) => layer.attention)).toMatchObject(spec.layers.map((_, index) => ({ slidingWindow: index % 2 === 0 ? config.sliding_window : 0 })));
     const multipliers = [spec.embedding.scale, spec.layers[0]?.residualScale, 1 / spec.output.scale];
-    for (const [i, expected] of [config.embedding_multiplier, config.residual_multiplier, config.logits_scaling].entries()) expect(multipliers[i]).toBeCloseTo(expected ?? 1, 6);
-    if (attention) expect(spec.layers.map((layer) => layer.attention)).toMatchObject(spec.layers.map(() => attention));
+    for (const [i, expected] of [config.embedding_multiplier ?? (arch === 'gemma4' ? Math.sqrt(dims.d) : 1), config.residual_multiplier, config.logits_scaling].entries()) expect(multipliers[i]).toBeCloseTo(expected ?? 1, 6);
+    if (attention) expect(spec.layers.map((layer) => layer.attention)).toMatchObject(Array.isArray(attention) ? attention : spec.layers.map(() => attention));
     if (ffn) expect(spec.layers.map((layer) => layer.ffn)).toMatchObject(ffn);
   });
 });

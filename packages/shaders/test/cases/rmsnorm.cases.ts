@@ -1,5 +1,6 @@
 import { rmsNorm } from '../../src/rmsnorm.ts';
 import { expectClose, kernelCase } from '../harness/kernel-case.ts';
+import { normed } from '../reference/linear.ts';
 
 for (const [width, beyond] of [[1, 0], [63, 0], [64, 96], [255, 0], [256, 0], [257, 3], [2048, 0]] as const) {
   for (const tokens of [1, 3]) {
@@ -21,4 +22,19 @@ for (const [width, beyond] of [[1, 0], [63, 0], [64, 96], [255, 0], [256, 0], [2
       expectClose('rmsnorm', await t.readFloats(out, tokens * width), expected);
     });
   }
+}
+
+for (const scaled of [false, true]) {
+  kernelCase(`rmsnorm added to what is there${scaled ? ', then scaled' : ''}`, async (t) => {
+    const [width, tokens, eps, factor] = [300, 3, 1e-6, 0.7];
+    const x = t.randomNormal(tokens * width, 3);
+    const weight = t.randomNormal(width);
+    const before = t.randomNormal(tokens * width + 1);
+    const out = t.input(before);
+    const outScale = scaled ? { outScale: t.input(Float32Array.of(factor)) } : {};
+    await t.run([await rmsNorm(t.context, { label: 'rmsnorm', x: t.input(x), weight: t.input(weight), out, width, eps, residual: true, ...outScale })], { tokens, context: tokens });
+    const norms = Array.from({ length: tokens }, (_, token) => [...normed(x.subarray(token * width, (token + 1) * width), weight, eps)]).flat();
+    const expected = Array.from(before, (value, i) => (i < norms.length ? (value + (norms[i] ?? NaN)) * (scaled ? factor : 1) : value));
+    expectClose('rmsnorm', await t.readFloats(out, before.length), expected);
+  });
 }

@@ -1,5 +1,6 @@
 import { attentionDecode, attentionPrefill, ropeAndCache } from '@gatefold/shaders';
 import type { AttentionSpec } from '../../model/spec.ts';
+import { joinResidual } from '../join-residual.ts';
 import type { MixerSteps } from './mixer.ts';
 import { product } from './product.ts';
 
@@ -12,7 +13,7 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
   const block = `blk.${index}.`;
   const label = (stage: string) => `layer.${index}.${stage}`;
   const shape = { heads, kvHeads, headDim, valueDim };
-  const qkv = plan.activations('qkv', (heads + kvHeads) * headDim + kvHeads * valueDim);
+  const qkv = plan.activations('qkv', (heads + kvHeads) * headDim + (attention.valuesAreKeys ? 0 : kvHeads * valueDim));
   const q = { buffer: plan.activations('query', heads * headDim) };
   const mixed = plan.activations('attention', heads * valueDim);
   const batch = { buffer: session.batch };
@@ -61,13 +62,14 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     mode === 'decode'
       ? attentionDecode(shaders, { ...attend, partial: { buffer: plan.attentionPartial(shape) }, maxContext: plan.contextLength })
       : attentionPrefill(shaders, attend);
+  const joining = joinResidual(plan, layer, 'attention');
   const output = product(context, {
     stage: 'attention_out',
     x: mixed,
     weights: `${block}attn_output.weight`,
     ...(attention.outputBias ? { bias: `${block}attn_output.bias` } : {}),
-    out: scratch.x,
-    residual: true,
+    out: joining.out,
+    residual: joining.residual,
   });
-  return (await Promise.all([project, rotate, mix, output])).flat();
+  return (await Promise.all([project, rotate, mix, output, ...joining.steps])).flat();
 };

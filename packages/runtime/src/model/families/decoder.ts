@@ -43,7 +43,7 @@ export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
   const ffn = ffnSpecs(keys, traits, layerCount);
   const layers = mixers.map((attention, index): LayerSpec => {
     const block = ffn[index] ?? keys.refuse('block_count', 'does not match the layers');
-    return { index, attentionNorm: norm('attn_norm'), attention, ffnNorm: norm(traits.ffnNorm ?? 'ffn_norm'), ffn: block, residualScale: 1 };
+    return { index, attentionNorm: norm('attn_norm'), attention, ffnNorm: norm(traits.ffnNorm ?? 'ffn_norm'), ffn: block, residualScale: 1, outputScale: false };
   });
   return {
     arch,
@@ -176,6 +176,7 @@ function routerSpec(keys: ModelKeys, traits: DecoderTraits): RouterSpec {
     renormalise: keys.bool('expert_weights_norm', traits.renormalise) ? { eps: score.score === 'sigmoid' ? 1e-20 : 0 } : null,
     scale: keys.float('expert_weights_scale', { min: 0, max: FACTOR.max }, 1) || 1,
     perExpertScale: false,
+    ownNorm: false,
     weightOn: 'output',
     ...score,
   };

@@ -3,6 +3,7 @@ import type { ModelSpec } from '../spec.ts';
 import { deepseek2 } from './deepseek2.ts';
 import { ModelMetadataError, UnsupportedFamilyError } from './errors.ts';
 import { ernie45 } from './ernie4_5.ts';
+import { gemma4 } from './gemma4.ts';
 import { gptOss } from './gpt-oss.ts';
 import { granite } from './granite.ts';
 import { glm4moe } from './glm4moe.ts';
@@ -34,6 +35,7 @@ const FAMILIES = new Map<string, Family>([
   ['glm4moe', glm4moe],
   ['hunyuan-moe', hunyuanMoe],
   ['llama4', llama4],
+  ['gemma4', gemma4],
   ['ernie4_5-moe', ernie45],
   ['deepseek2', deepseek2],
   ['prmoe', prmoe],

@@ -18,7 +18,7 @@ export function mixerTensors(block: string, mixer: MixerSpec, hiddenSize: number
 
 function* attentionTensors(block: string, attention: AttentionSpec, hiddenSize: number): Generator<ExpectedTensor> {
   const { heads, kvHeads, headDim, valueDim, qkNorm } = attention;
-  const rows = { attn_q: heads * headDim, attn_k: kvHeads * headDim, attn_v: kvHeads * valueDim };
+  const rows = { attn_q: heads * headDim, attn_k: kvHeads * headDim, ...(attention.valuesAreKeys ? {} : { attn_v: kvHeads * valueDim }) };
   for (const [name, count] of Object.entries(rows)) {
     yield { name: `${block}${name}.weight`, shape: [count, hiddenSize] };
     if (attention.qkvBias) yield { name: `${block}${name}.bias`, shape: [count] };

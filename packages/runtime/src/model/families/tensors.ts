@@ -54,11 +54,12 @@ function* expectedTensors(spec: ModelSpec, model: GgufModel): Generator<Expected
   for (const layer of spec.layers) yield* layerTensors(layer, hiddenSize, model);
 }
 
-function* layerTensors({ index, attentionNorm, attention, ffnNorm, ffn }: LayerSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
+function* layerTensors({ index, attentionNorm, attention, ffnNorm, ffn, ...rest }: LayerSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
   const block = `blk.${index}.`;
   yield { name: `${block}${attentionNorm.tensor}.weight`, shape: [hiddenSize] };
   yield* mixerTensors(block, attention, hiddenSize);
-  yield { name: `${block}${ffnNorm.tensor}.weight`, shape: [hiddenSize] };
+  for (const norm of [ffnNorm, rest.postAttentionNorm, rest.postFfnNorm]) if (norm) yield { name: `${block}${norm.tensor}.weight`, shape: [hiddenSize] };
+  if (rest.outputScale) yield { name: `${block}layer_output_scale.weight`, shape: [1] };
   yield* ffn.kind === 'dense' ? denseTensors(block, ffn, hiddenSize) : moeTensors(block, ffn, hiddenSize, model);
 }
 
@@ -78,23 +79,28 @@ function* denseTensors(block: string, { width, bias }: Pick<DenseSpec, 'width' |
   }
 }
 
-/** Experts are stacked in one tensor; Mixtral files from before April 2024 have a tensor for each. */
+/** Experts are stacked in one tensor, or in two with gate above up; Mixtral files from before April 2024 have a tensor for each. */
 function* moeTensors(block: string, ffn: MoeSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
   const { experts, width, bias, shared } = ffn;
   yield* routerTensors(block, ffn, hiddenSize);
+  const fused = model.tensors.has(`${block}ffn_gate_up_exps.weight`);
+  if (fused) yield { name: `${block}ffn_gate_up_exps.weight`, shape: [experts, 2 * width, hiddenSize] };
   const onePerExpert = model.tensors.has(`${block}ffn_gate.0.weight`);
   for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
     if (bias) yield { name: `${block}${name}_exps.bias`, shape: [experts, rows] };
+    if (fused && name !== 'ffn_down') continue;
     if (!onePerExpert) yield { name: `${block}${name}_exps.weight`, shape: [experts, rows, columns] };
     else for (let expert = 0; expert < experts; expert++) yield { name: `${block}${name}.${expert}.weight`, shape: [rows, columns] };
   }
-  if (shared.kind === 'residual') yield* denseTensors(block, { width: shared.width, bias }, hiddenSize);
+  if (shared.kind === 'residual' || shared.kind === 'parallel') yield* denseTensors(block, { width: shared.width, bias }, hiddenSize);
+  if (shared.kind === 'parallel') for (const { tensor } of Object.values(shared.norms)) yield { name: `${block}${tensor}.weight`, shape: [hiddenSize] };
   if (shared.kind !== 'shared') return;
   for (const [name, rows, columns] of ffnShapes(shared.width, hiddenSize)) yield { name: `${block}${name}_shexp.weight`, shape: [rows, columns] };
 }
 
 function* routerTensors(block: string, { experts, router, shared }: MoeSpec, hiddenSize: number): Generator<ExpectedTensor> {
   yield { name: `${block}ffn_gate_inp.weight`, shape: [experts, hiddenSize] };
+  if (router.ownNorm) yield { name: `${block}ffn_gate_inp.scale`, shape: [hiddenSize] };
   if (router.logitBias) yield { name: `${block}ffn_gate_inp.bias`, shape: [experts] };
   if (router.selectionBias) yield { name: `${block}exp_probs_b.bias`, shape: [experts] };
   if (router.perExpertScale) yield { name: `${block}ffn_down_exps.scale`, shape: [experts] };
