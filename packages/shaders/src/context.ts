@@ -35,6 +35,8 @@ export interface KernelRequest {
 export class ShaderContext {
   readonly #modules = new Map<string, Promise<GPUShaderModule>>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  /** Threads that a subgroup has at least; 1 where the adapter does not say. */
+  readonly subgroupSize: number;
 
   /**
    * @param device the device that everything made here belongs to
@@ -44,7 +46,9 @@ export class ShaderContext {
   constructor(
     readonly device: GPUDevice,
     readonly features: Conditions = featureConditions(device),
-  ) {}
+  ) {
+    this.subgroupSize = Math.max(1, device.adapterInfo?.subgroupMinSize ?? 1);
+  }
 
   /** Makes a dispatch-ready step. Throws `ShaderCompilationError` where the adapter's compiler refuses the module. */
   async step(request: KernelRequest): Promise<Step> {

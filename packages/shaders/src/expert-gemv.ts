@@ -1,10 +1,8 @@
 import type { ShaderContext } from './context.ts';
 import { activationCondition, biasRequest, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
+import { gemvTile, type GemvTile } from './gemv-tile.ts';
 import type { ExpertPool } from './planar.ts';
 import type { Step } from './step.ts';
-
-/** Threads of a workgroup of both kernels. */
-const THREADS = 128;
 
 interface ExpertGemvArgs {
   readonly label: string;
@@ -14,12 +12,14 @@ interface ExpertGemvArgs {
   readonly slots: GPUBufferBinding;
   readonly pool: ExpertPool;
   readonly topK: number;
+  /** Default: by shape and adapter. */
+  readonly tile?: GemvTile;
 }
 
 export interface ExpertGateUpArgs extends ExpertGemvArgs {
   /** [d] f32 */
   readonly x: GPUBufferBinding;
-  /** [topK, width] f32, written; rows of absent experts are 0 */
+  /** [topK, 8, width / 32, 4] f32, written: vectors of 4 in the order of `expertDown`; those of absent experts are 0 */
   readonly hidden: GPUBufferBinding;
   readonly activation: ExpertActivation;
   /** [tokens, topK] f32: factors on the experts' inputs */
@@ -27,7 +27,7 @@ export interface ExpertGateUpArgs extends ExpertGemvArgs {
 }
 
 export interface ExpertDownArgs extends ExpertGemvArgs {
-  /** [topK, width] f32 */
+  /** [topK, 8, width / 32, 4] f32 of `expertGateUp` */
   readonly hidden: GPUBufferBinding;
   /** [topK] f32 */
   readonly weights: GPUBufferBinding;
@@ -50,14 +50,14 @@ export async function expertGateUp(context: ShaderContext, args: ExpertGateUpArg
   const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, inputWeights ? 5 : 4);
   const bias = biasRequest(label, pool, ['GATE', 'UP']);
   const groups = cols / 32;
-  const lanes = lanesFor(groups, 32);
+  const { threads, lanes, rowsAThread } = args.tile ?? gemvTile(context, rows * topK, groups);
   return context.step({
     label,
     module: 'expert_gate_up',
     conditions: { ...conditions, ...bias.conditions, ...activationCondition(activation), INPUT_WEIGHTS: inputWeights !== undefined },
-    constants: { ...constants, ...bias.constants, GROUPS: groups, WIDTH: rows, LANES: lanes },
+    constants: { ...constants, ...bias.constants, GROUPS: groups, WIDTH: rows, THREADS: threads, LANES: lanes, ROWS_A_THREAD: rowsAThread },
     bindings: { ...bindings, 1: x, 2: ids, 3: slots, 4: hidden, ...(inputWeights ? { 7: inputWeights } : {}) },
-    workgroups: [Math.ceil(rows / (THREADS / lanes)), topK, 1],
+    workgroups: [Math.ceil(rows / ((threads / lanes) * rowsAThread)), topK, 1],
   });
 }
 
@@ -71,20 +71,22 @@ export async function expertDown(context: ShaderContext, args: ExpertDownArgs): 
   const { conditions, constants, bindings } = poolRequest(context, label, pool, { DOWN: down }, 5);
   const bias = biasRequest(label, pool, ['DOWN']);
   const groups = down.cols / 32;
-  const lanes = lanesFor(topK * groups, 64);
+  const { threads, lanes, rowsAThread } = args.tile ?? gemvTile(context, down.rows * topK, groups);
+  const sets = threads / lanes;
+  const split = splitOf(topK, sets);
   return context.step({
     label,
     module: 'expert_down',
     conditions: { ...conditions, ...bias.conditions, RESIDUAL: residual },
-    constants: { ...constants, ...bias.constants, SCALE: scale, GROUPS: groups, WIDTH: down.rows, TOP_K: topK, LANES: lanes },
+    constants: { ...constants, ...bias.constants, SCALE: scale, GROUPS: groups, WIDTH: down.rows, TOP_K: topK, THREADS: threads, LANES: lanes, ROWS_A_THREAD: rowsAThread, SPLIT: split },
     bindings: { ...bindings, 1: hidden, 2: ids, 3: weights, 4: slots, 5: out },
-    workgroups: [Math.ceil(down.rows / (THREADS / lanes)), 1, 1],
+    workgroups: [Math.ceil(down.rows / ((sets / split) * rowsAThread)), 1, 1],
   });
 }
 
-/** Threads that share an output: a power of two that leaves each at least two groups of 32 weights, if it can. */
-function lanesFor(groups: number, most: number): number {
-  let lanes = 1;
-  while (lanes < most && lanes * 4 <= groups) lanes *= 2;
-  return lanes;
+/** Sets of lanes among which a token's experts are shared out: a power of two, so that sets divide evenly. */
+function splitOf(topK: number, sets: number): number {
+  let split = 1;
+  while (split * 2 <= Math.min(topK, sets)) split *= 2;
+  return split;
 }

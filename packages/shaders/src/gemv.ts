@@ -1,12 +1,9 @@
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
+import { gemvTile, type GemvTile } from './gemv-tile.ts';
 import type { StackedWeights } from './planar.ts';
 import type { Step } from './step.ts';
 import { stackedRequest } from './weights.ts';
-
-const THREADS = 64;
-/** Workgroups that fill a large GPU; fewer rows a thread below that. */
-const ENOUGH_WORKGROUPS = 512;
 
 export interface GemvArgs {
   readonly label: string;
@@ -32,6 +29,8 @@ export interface GemvArgs {
   readonly row?: 'first' | 'last';
   /** Uniform: position of the first token, tokens in this pass. */
   readonly batch?: GPUBufferBinding;
+  /** Default: by shape and adapter. */
+  readonly tile?: GemvTile;
 }
 
 /** Matrix-vector product for one token: out = scale · (W norm(x) + bias), or out += that. */
@@ -40,11 +39,8 @@ export async function gemv(context: ShaderContext, args: GemvArgs): Promise<Step
   if (normOut && !norm) throw new KernelArgumentError(label, 'normOut without norm');
   if ((row === 'last') !== (batch !== undefined)) throw new KernelArgumentError(label, 'row "last" needs the batch, row "first" takes none');
   const { conditions, constants, rows, groups } = stackedRequest(label, weights);
-  const lanes = lanesFor(groups);
-  const sets = THREADS / lanes;
-  let rowsAThread = 4;
-  while (rowsAThread > 1 && rows / (sets * rowsAThread) < ENOUGH_WORKGROUPS) rowsAThread /= 2;
-  const tiles = Math.ceil(rows / (sets * rowsAThread));
+  const { threads, lanes, rowsAThread } = args.tile ?? gemvTile(context, rows, groups);
+  const tiles = Math.ceil(rows / ((threads / lanes) * rowsAThread));
   const across = Math.min(tiles, context.device.limits.maxComputeWorkgroupsPerDimension);
   return context.step({
     label,
@@ -60,6 +56,7 @@ export async function gemv(context: ShaderContext, args: GemvArgs): Promise<Step
     constants: {
       ...constants,
       ROWS: rows,
+      THREADS: threads,
       LANES: lanes,
       ROWS_A_THREAD: rowsAThread,
       OUT_OFFSET: outOffset,
@@ -70,18 +67,11 @@ export async function gemv(context: ShaderContext, args: GemvArgs): Promise<Step
       0: weights.binding,
       1: x,
       2: out,
-      ...(norm ? { 3: norm.weight } : {}),
+      ...(norm ? { 8: norm.weight } : {}),
       ...(normOut ? { 4: normOut } : {}),
       ...(bias ? { 5: bias } : {}),
       ...(batch ? { 6: batch } : {}),
     },
     workgroups: [across, Math.ceil(tiles / across), 1],
   });
-}
-
-/** Threads that share a row: as many as there are groups of 32 weights, a power of two. */
-function lanesFor(groups: number): number {
-  let lanes = 1;
-  while (lanes < THREADS && lanes * 2 <= groups) lanes *= 2;
-  return lanes;
 }

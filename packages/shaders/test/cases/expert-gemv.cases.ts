@@ -1,5 +1,6 @@
 import { expertDown, expertGateUp } from '../../src/expert-gemv.ts';
 import type { ExpertActivation } from '../../src/expert-pool.ts';
+import type { GemvTile } from '../../src/gemv-tile.ts';
 import { expectClose, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
 import { F32, MXFP4, Q4_0, Q4_K, Q6_K, Q8_0, randomPool, randomSlots } from '../reference/expert-weights.ts';
 import { gatherReference, hiddenReference, product, randomIds } from '../reference/moe.ts';
@@ -21,11 +22,13 @@ interface Shape {
   readonly scale?: number;
   /** Slots a page of gate and up, and of down. */
   readonly slotsPerPage?: readonly [number, number];
+  readonly tile?: GemvTile;
 }
 
 /** Runs both halves for one token and compares hidden rows and the residual stream with f64. */
 async function checkToken(t: KernelTest, shape: Shape): Promise<void> {
   const { experts, topK, d, width, gate, up, down, activation = 'swiglu', absent = [], bias = false, scale, slotsPerPage = [experts + 1, experts + 1] } = shape;
+  const tile = shape.tile ? { tile: shape.tile } : {};
   const slots = randomSlots(t, experts, absent);
   const first = [...(gate === undefined ? [] : [gate]), up].map((type) => ({ type, rows: width, cols: d }));
   const gateUp = randomPool(t, first, slots, slotsPerPage[0], bias);
@@ -42,14 +45,14 @@ async function checkToken(t: KernelTest, shape: Shape): Promise<void> {
   const hidden = t.output((topK + 1) * width * 4);
   const out = t.input(Float32Array.of(...residual, 7));
   const steps = [
-    await expertGateUp(t.context, { label: 'gate_up', x: t.input(x), ids, slots: table, pool: gateUp.pool, hidden, topK, activation, ...(inputWeights ? { inputWeights: t.input(inputWeights) } : {}) }),
-    await expertDown(t.context, { label: 'down', hidden, ids, weights: t.input(weights), slots: table, pool: downs.pool, out, topK, ...(scale === undefined ? {} : { scale, residual: false }) }),
+    await expertGateUp(t.context, { label: 'gate_up', x: t.input(x), ids, slots: table, pool: gateUp.pool, hidden, topK, activation, ...tile, ...(inputWeights ? { inputWeights: t.input(inputWeights) } : {}) }),
+    await expertDown(t.context, { label: 'down', hidden, ids, weights: t.input(weights), slots: table, pool: downs.pool, out, topK, ...tile, ...(scale === undefined ? {} : { scale, residual: false }) }),
   ];
   await t.run(steps);
 
   const rows = Array.from(chosen, (e, j) => (absent.includes(e) ? new Float64Array(width) : hiddenReference(gateUp.values[e] ?? [], x, activation, gateUp.biases[e], inputWeights?.[j])));
   const held = await t.readFloats(hidden, (topK + 1) * width);
-  expectClose('hidden', held.subarray(0, topK * width), rows.flatMap((row) => [...row]));
+  expectClose('hidden', held.subarray(0, topK * width), rows.flatMap(vectorsApart));
   if (!held.subarray(topK * width).every(Number.isNaN)) throw new Error('rows of hidden beyond k were written');
   const y = rows.flatMap((row, j) => {
     const e = chosen[j] ?? -1;
@@ -57,6 +60,12 @@ async function checkToken(t: KernelTest, shape: Shape): Promise<void> {
   });
   const sums = gatherReference(scale === undefined ? residual : new Float64Array(d), y, weights, d, topK);
   expectClose('out', await t.readFloats(out, d + 1), [...sums.map((sum) => sum * (scale ?? 1)), 7]);
+}
+
+/** A row in the order [8, width / 32, 4]: of every 32 values the first four, then of every 32 the next four, … */
+function vectorsApart(row: Float64Array): number[] {
+  const groups = row.length / 32;
+  return Array.from(row, (_, i) => row[(Math.floor(i / 4) % groups) * 32 + Math.floor(i / 4 / groups) * 4 + (i % 4)] ?? NaN);
 }
 
 const shapes: Readonly<Record<string, Shape>> = {
@@ -76,6 +85,8 @@ const shapes: Readonly<Record<string, Shape>> = {
   'weights on the input, 3 pages': { experts: 6, topK: 2, d: 96, width: 64, gate: Q8_0, up: Q8_0, down: Q8_0, inputWeights: true, slotsPerPage: [3, 7] },
   'scaled, overwriting': { experts: 4, topK: 2, d: 64, width: 32, gate: Q8_0, up: Q8_0, down: Q8_0, scale: 0.22 },
   'GEGLU': { experts: 4, topK: 2, d: 64, width: 96, gate: Q8_0, up: Q8_0, down: Q8_0, activation: 'geglu' },
+  'one lane, one row a thread': { experts: 4, topK: 3, d: 96, width: 96, gate: Q4_0, up: Q4_0, down: Q4_0, bias: true, tile: { threads: 32, lanes: 1, rowsAThread: 1 } },
+  'four rows a thread': { experts: 4, topK: 4, d: 160, width: 160, gate: Q4_0, up: Q4_0, down: Q4_0, bias: true, tile: { threads: 256, lanes: 4, rowsAThread: 4 } },
   'GELU': { experts: 4, topK: 2, d: 64, width: 96, up: Q8_0, down: Q8_0, activation: 'gelu' },
 };
 

@@ -1,0 +1,37 @@
+import type { ShaderContext } from './context.ts';
+
+/** How a matrix-vector product is cut into threads. */
+export interface GemvTile {
+  /** Threads of a workgroup: a power of two, at most 256. */
+  readonly threads: number;
+  /** Threads that share a row: a power of two; with subgroups at most a subgroup's size. */
+  readonly lanes: number;
+  /** Rows that a thread works on at once: 1 to 4. Inputs are read once for all of them. */
+  readonly rowsAThread: number;
+}
+
+const THREADS = 128;
+/** Threads that share a row where their sums go through workgroup memory. */
+const MOST_LANES = 32;
+const MOST_ROWS = 4;
+/** Threads that fill a large GPU: below that, fewer rows a thread. */
+const ENOUGH_THREADS = 1 << 16;
+/** A subgroup this narrow is a CPU's vector unit: a few workgroups fill the machine, and each costs. */
+const CPU_SUBGROUP = 4;
+
+/** The tile of a product of `rows` rows of `groups` groups of 32 weights. */
+export function gemvTile(context: ShaderContext, rows: number, groups: number): GemvTile {
+  const most = context.features['SUBGROUPS'] ? context.subgroupSize : MOST_LANES;
+  const lanes = lanesFor(groups, most);
+  const enough = most <= CPU_SUBGROUP ? THREADS : ENOUGH_THREADS;
+  let rowsAThread = MOST_ROWS;
+  while (rowsAThread > 1 && (rows * lanes) / rowsAThread < enough) rowsAThread /= 2;
+  return { threads: THREADS, lanes, rowsAThread };
+}
+
+/** The most lanes of which few idle at a row's end. */
+function lanesFor(groups: number, most: number): number {
+  let lanes = 1;
+  while (lanes < most && lanes * 2 <= groups && (groups % (lanes * 2) === 0 || groups >= lanes * 8)) lanes *= 2;
+  return lanes;
+}
