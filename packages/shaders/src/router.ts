@@ -5,6 +5,9 @@ import type { Step } from './step.ts';
 /** Sizes of the router kernel's workgroup arrays. */
 const MAX_EXPERTS = 512;
 const MAX_TOP_K = 32;
+/** Threads of a token: as many as there are experts, and no more, since idle ones are not free on a CPU adapter. */
+const FEWEST_THREADS = 32;
+const MOST_THREADS = 256;
 
 /** How logits become a choice and weights: the router's axes in DESIGN's model spec. */
 export interface RouterAxes {
@@ -64,6 +67,7 @@ export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): 
     module: 'router_top_k',
     conditions,
     constants: {
+      THREADS: threadsFor(experts),
       EXPERTS: experts,
       ROW: experts + (sharedGate ? 1 : 0),
       TOP_K: topK,
@@ -81,6 +85,12 @@ export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): 
     },
     workgroups: ({ tokens }) => [tokens, 1, 1],
   });
+}
+
+function threadsFor(experts: number): number {
+  let threads = FEWEST_THREADS;
+  while (threads < Math.min(experts, MOST_THREADS)) threads *= 2;
+  return threads;
 }
 
 function checkRouter({ label, experts, topK, router: { groups } }: RouterTopKArgs): void {
