@@ -32,7 +32,7 @@ describe('synthetic models', () => {
     const { bytes, file, gguf } = await written(name, type);
     expect(file.length).toBe(bytes);
     const shape = SHAPES[name];
-    const spec = specFromGguf(gguf);
+    const spec = await specFromGguf(gguf);
     expect(spec).toMatchObject({ arch: shape.arch, vocabSize: shape.vocab, hiddenSize: shape.hidden, contextLength: shape.context });
     expect(spec.layers).toHaveLength(shape.layers);
     expect(spec.layers[0]?.ffn).toMatchObject({ kind: 'moe', experts: shape.experts, topK: shape.topK, width: shape.expertWidth });

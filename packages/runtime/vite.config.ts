@@ -3,10 +3,14 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { stripWesl } from '../../scripts/vite/strip-wesl.ts';
 
+/** A name of its own for what only models of one family need. */
+const chunkName = (start: string) => (chunk: { readonly facadeModuleId?: string | null }) =>
+  `${start}-${chunk.facadeModuleId?.includes('/model/families/') ? 'family-' : ''}[name]-[hash].js`;
+
 /** Tokenisers and template engine lie in files of their own: `size-limit` counts them apart. */
 const output = {
   entryFileNames: '[name].js',
-  chunkFileNames: 'chunk-[name]-[hash].js',
+  chunkFileNames: chunkName('chunk'),
   assetFileNames: '[name]-[hash][extname]',
   codeSplitting: { groups: [{ name: 'text', test: /@huggingface[\\/](tokenizers|jinja)/ }] },
 };
@@ -18,7 +22,7 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [stripWesl()],
-    rolldownOptions: { output: { ...output, entryFileNames: 'worker-[hash].js', chunkFileNames: 'worker-[name]-[hash].js' } },
+    rolldownOptions: { output: { ...output, entryFileNames: 'worker-[hash].js', chunkFileNames: chunkName('worker') } },
   },
   build: {
     target: 'es2022',

@@ -5,9 +5,16 @@ import type { BatchSize, Step, Workgroups } from './step.ts';
 /** Kernel sources that all models may need, keyed by path relative to `wgsl/`, e.g. `quant/q4_0.wesl`. */
 const sources: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(
-    import.meta.glob<string>(['./wgsl/**/*.wesl', '!./wgsl/mixers/*'], { query: '?raw', import: 'default', eager: true }),
+    import.meta.glob<string>(['./wgsl/**/*.wesl', '!./wgsl/{mixers,rare}/*', '!./wgsl/quant/{q2_k,q3_k,q4_1,q5_0,q5_1,q5_k,iq4}.wesl'], {
+      query: '?raw',
+      import: 'default',
+      eager: true,
+    }),
   ).map(([path, text]) => [path.replace('./wgsl/', ''), text]),
 );
+
+/** Conditions of tensor types whose decoders are loaded when a model has them. */
+const RARE_TYPES = ['Q2_K', 'Q3_K', 'Q4_1', 'Q5_0', 'Q5_1', 'Q5_K', 'IQ4_NL', 'IQ4_XS', 'MXFP4'].map((type) => `WEIGHT_${type}`);
 
 /** WESL `@if` conditions that pick a variant of a module. Conditions not named are false. */
 export type Conditions = Readonly<Record<string, boolean>>;
@@ -103,7 +110,8 @@ export class ShaderContext {
 
 /** Resolves a module's imports and conditions into plain WGSL. @param source the module's text where it is none of the core's */
 export async function linkKernel(module: string, conditions: Conditions = {}, source?: string): Promise<string> {
-  const weslSrc = source === undefined ? sources : { ...sources, [`${module}.wesl`]: source };
+  const rare = RARE_TYPES.some((type) => conditions[type]) ? (await import('./rare/decoders.ts')).decoders : {};
+  const weslSrc = { ...sources, ...rare, ...(source === undefined ? {} : { [`${module}.wesl`]: source }) };
   if (weslSrc[`${module}.wesl`] === undefined) throw new KernelArgumentError(module, 'no such kernel module');
   // Every condition must be known to the linker: those a module asks about and nobody named are false.
   const known: Record<string, boolean> = {};

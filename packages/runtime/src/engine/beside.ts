@@ -1,4 +1,4 @@
-import { residualMix, rmsNorm, type Step } from '@gatefold/shaders';
+import { rmsNorm, type Step } from '@gatefold/shaders';
 import type { LayerSpec, MoeSpec, NormSpec, ParallelNorms } from '../model/spec.ts';
 import { expertSteps, type ExpertGroup, type Mode, type Route, type Steps } from './expert-steps.ts';
 import type { PlanContext } from './plan-context.ts';
@@ -59,7 +59,8 @@ export function besideSteps(plan: PlanContext, session: SessionBuffers, layer: L
 }
 
 /** Residual MoE: a learned softmax mixes the dense MLP with the routed experts. */
-function residualMixStep({ shaders, scratch, weights }: PlanContext, layer: number, topK: number, routeWeights: GPUBufferBinding, expertWeights: GPUBufferBinding): Promise<Step> {
+async function residualMixStep({ shaders, scratch, weights }: PlanContext, layer: number, topK: number, routeWeights: GPUBufferBinding, expertWeights: GPUBufferBinding): Promise<Step> {
+  const { residualMix } = await import('@gatefold/shaders/rare');
   return residualMix(shaders, {
     label: `layer.${layer}.residual_mix`,
     x: { buffer: scratch.normed },

@@ -1,6 +1,6 @@
 import type { EvalOptions, EvalTensor, EvalTensors } from '../api/types.ts';
 import { encodePass } from './encode-pass.ts';
-import { allLogitsSteps } from './head.ts';
+import { allLogitsSteps } from './all-logits.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { Stage, Tap } from './plan.ts';
 import type { Session } from './session.ts';

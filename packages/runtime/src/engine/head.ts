@@ -1,4 +1,4 @@
-import { embed, gemm, gemv, rmsNorm, softcap, type Step } from '@gatefold/shaders';
+import { embed, gemv, type Step } from '@gatefold/shaders';
 import type { PlanContext } from './plan-context.ts';
 import type { SessionBuffers } from './session-buffers.ts';
 
@@ -23,7 +23,8 @@ export function embeddingSteps({ shaders, scratch, weights, spec, chunk }: PlanC
 }
 
 /** Final norm and logits of the batch's last token; one dispatch for each piece of the output matrix. */
-export async function lastLogitsSteps({ shaders, scratch, weights, spec }: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
+export async function lastLogitsSteps(plan: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
+  const { shaders, scratch, weights, spec } = plan;
   const norm = { weight: weights.vector(`${spec.finalNorm.tensor}.weight`), eps: spec.finalNorm.eps };
   const logits = { buffer: scratch.logits };
   const project = weights.tensor(spec.output.tensor).pieces.map(({ buffer, matrix, firstRow }) =>
@@ -39,39 +40,12 @@ export async function lastLogitsSteps({ shaders, scratch, weights, spec }: PlanC
       scale: spec.output.scale,
     }),
   );
-  const cap = spec.output.softcap;
-  return Promise.all([...project, ...(cap > 0 ? [softcap(shaders, { label: 'logits_softcap', x: logits, width: spec.vocabSize, cap, rows: 'one' })] : [])]);
+  return Promise.all([...project, ...softcapSteps(plan, logits, 'one')]);
 }
 
-/** Final norm and logits of every token of the batch, for `evaluate`. `logits` is [tokens, vocab]. */
-export async function allLogitsSteps(
-  { shaders, scratch, weights, spec, chunk }: PlanContext,
-  session: SessionBuffers,
-  logits: GPUBuffer,
-): Promise<{ readonly norm: readonly Step[]; readonly logits: readonly Step[] }> {
-  const normed = { buffer: scratch.normed };
-  const norm = rmsNorm(shaders, {
-    label: 'final_norm',
-    x: { buffer: scratch.x },
-    weight: weights.vector(`${spec.finalNorm.tensor}.weight`),
-    eps: spec.finalNorm.eps,
-    out: normed,
-    width: spec.hiddenSize,
-  });
-  const project = weights.tensor(spec.output.tensor).pieces.map(({ buffer, matrix, firstRow }) =>
-    gemm(shaders, {
-      label: 'logits',
-      x: normed,
-      weights: { binding: { buffer }, matrices: [matrix] },
-      out: { buffer: logits },
-      outOffset: firstRow,
-      outStride: spec.vocabSize,
-      scale: spec.output.scale,
-      batch: { buffer: session.batch },
-      maxTokens: chunk,
-    }),
-  );
+/** Soft-caps logits in place, where the model does. @param rows those of the pass's tokens, or one */
+export function softcapSteps({ shaders, spec }: PlanContext, x: GPUBufferBinding, rows: 'tokens' | 'one'): readonly Promise<Step>[] {
   const cap = spec.output.softcap;
-  const capped = cap > 0 ? [softcap(shaders, { label: 'logits_softcap', x: { buffer: logits }, width: spec.vocabSize, cap })] : [];
-  return { norm: [await norm], logits: await Promise.all([...project, ...capped]) };
+  if (cap === 0) return [];
+  return [import('@gatefold/shaders/rare').then(({ softcap }) => softcap(shaders, { label: 'logits_softcap', x, width: spec.vocabSize, cap, rows }))];
 }

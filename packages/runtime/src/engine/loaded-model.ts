@@ -11,7 +11,6 @@ import type { Shard, ShardReader } from '../shards/shard.ts';
 import { checkContext } from './check-context.ts';
 import { checkSpec } from './check-spec.ts';
 import { DeviceLostError, DisposedError, OutOfGpuMemoryError } from './errors.ts';
-import { evaluate } from './evaluate.ts';
 import type { PagedExperts } from './experts/paged-experts.ts';
 import { forwardPlan } from './forward.ts';
 import { PlanContext } from './plan-context.ts';
@@ -121,6 +120,7 @@ export class LoadedModel {
     const session = await this.createSession();
     try {
       session.checkPrompt(ids);
+      const { evaluate } = await import('./evaluate.ts');
       return await evaluate(session.context, session, ids, options);
     } finally {
       this.disposeSession(session);

@@ -54,7 +54,7 @@ async function loadOnto(
   progress.enter('header');
   const store = await openStore(options.store, onWarning);
   const { gguf, loader } = await openModel(open(onWarning), store, { onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
-  const spec = specFromGguf(gguf);
+  const spec = await specFromGguf(gguf);
   const model = await LoadedModel.allocate(gpu.device, spec, gguf, options);
   try {
     signal?.throwIfAborted();

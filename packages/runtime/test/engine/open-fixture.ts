@@ -26,7 +26,7 @@ export async function openFile(path: string, options: LoadOptions = {}): Promise
   const stray: string[] = [];
   device.addEventListener('uncapturederror', ({ error }) => stray.push(error.message));
   const { gguf, loader } = await openModel(new PathSource(path), NO_STORE);
-  const model = await LoadedModel.allocate(device, specFromGguf(gguf), gguf, options);
+  const model = await LoadedModel.allocate(device, await specFromGguf(gguf), gguf, options);
   let ropeFactors: Float32Array<ArrayBuffer> | undefined;
   const shards = model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards;
   await loader.loadAll(shards, async (shard, bytes) => {

@@ -21,7 +21,8 @@ for (const { name, folder } of fixtures().filter((fixture) => fixture.name === '
         ...(multiplier === undefined ? {} : { 'rope.scaling.yarn_log_multiplier': multiplier }),
       };
       const metadata = new Map([...model.metadata, ...Object.entries(pairs).map(([key, value]) => [`deepseek2.${key}`, value] as const)]);
-      const { attention } = specFromGguf({ ...model, metadata }).layers[0] ?? {};
+      const { layers } = await specFromGguf({ ...model, metadata });
+      const { attention } = layers[0] ?? {};
       if (attention?.kind !== 'mla') throw new Error(`${attention?.kind} is no latent attention`);
       // The first pair turns fastest and is left as it is.
       const { dims, base, frequencyScale, yarn } = attention.rope;

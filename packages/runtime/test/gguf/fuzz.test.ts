@@ -32,7 +32,7 @@ async function validFiles(): Promise<FuzzedFile[]> {
       const vocabulary = strings('tokenizer.ggml.merges', Array.from({ length: i < KINDS.length ? 2 : 3000 }, (_, n) => `m ${n}`));
       const { bytes, fields } = writeGguf({ pairs: [...pairs, ...extra, vocabulary], tensors });
       const model = await readGguf(new MemorySource('valid.gguf', bytes));
-      specFromGguf(model);
+      await specFromGguf(model);
       return { bytes, fields, headerBytes: model.files[0]?.headerBytes ?? 0 };
     }),
   );
@@ -93,7 +93,7 @@ it(`${FILES} damaged and hostile files: no hang, no untyped throw, no allocation
       const bytes = mutate(pick(files, which), changes);
       const source = new MemorySource('fuzz.gguf', bytes);
       const read = async (): Promise<void> => {
-        specFromGguf(await readGguf(source, firstReadBytes === null ? {} : { firstReadBytes }));
+        await specFromGguf(await readGguf(source, firstReadBytes === null ? {} : { firstReadBytes }));
       };
       await outcomes.check(bytes.length, read, MAX_TIMES_INPUT + (firstReadBytes === null ? 0 : PIECES_TIMES_INPUT));
     }),
@@ -128,7 +128,7 @@ it(`${MODELS} models of hostile metadata and tensors: the same of the families`,
         const tensors = new Map(model.tensors);
         for (const change of tensorChanges) changeTensor(tensors, change);
         const changed: GgufModel = { ...model, metadata, tensors };
-        await outcomes.check(headerBytes, () => Promise.resolve().then(() => void specFromGguf(changed)));
+        await outcomes.check(headerBytes, async () => void (await specFromGguf(changed)));
       },
     ),
     { numRuns: MODELS, seed },

@@ -1,4 +1,4 @@
-import { residualMix } from '../../src/residual-mix.ts';
+import { residualMix } from '../../src/rare/residual-mix.ts';
 import { expectClose, kernelCase } from '../harness/kernel-case.ts';
 import { product, randomStack, type Shape } from '../reference/linear.ts';
 

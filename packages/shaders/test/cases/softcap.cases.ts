@@ -1,4 +1,4 @@
-import { softcap } from '../../src/softcap.ts';
+import { softcap } from '../../src/rare/softcap.ts';
 import { expectClose, kernelCase } from '../harness/kernel-case.ts';
 
 for (const width of [1, 255, 256, 257, 5000]) {

@@ -1,8 +1,9 @@
-import type { ShaderContext } from './context.ts';
-import { KernelArgumentError } from './errors.ts';
-import type { StackedWeights } from './planar.ts';
-import type { Step } from './step.ts';
-import { stackedRequest } from './weights.ts';
+import type { ShaderContext } from '../context.ts';
+import { KernelArgumentError } from '../errors.ts';
+import type { StackedWeights } from '../planar.ts';
+import type { Step } from '../step.ts';
+import { stackedRequest } from '../weights.ts';
+import source from '../wgsl/rare/residual_mix.wesl?raw';
 
 export interface ResidualMixArgs {
   readonly label: string;
@@ -33,7 +34,8 @@ export async function residualMix(context: ShaderContext, args: ResidualMixArgs)
   if (rows !== 2) throw new KernelArgumentError(label, `${rows} rows of coefficients; residual MoE mixes two parts`);
   return context.step({
     label,
-    module: 'residual_mix',
+    module: 'rare/residual_mix',
+    source,
     conditions,
     constants: { ...constants, TOP_K: topK },
     bindings: { 0: weights.binding, 1: x, 2: bias, 3: routeWeights, 4: coefficients, 5: expertWeights, 6: mlpWeights },

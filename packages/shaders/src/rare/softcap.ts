@@ -1,5 +1,6 @@
-import type { ShaderContext } from './context.ts';
-import type { Step } from './step.ts';
+import type { ShaderContext } from '../context.ts';
+import type { Step } from '../step.ts';
+import source from '../wgsl/rare/softcap.wesl?raw';
 
 export interface SoftcapArgs {
   readonly label: string;
@@ -17,7 +18,8 @@ export function softcap(context: ShaderContext, { label, x, width, cap, rows = '
   const across = Math.ceil(width / 256);
   return context.step({
     label,
-    module: 'softcap',
+    module: 'rare/softcap',
+    source,
     constants: { WIDTH: width, CAP: cap },
     bindings: { 0: x },
     workgroups: rows === 'one' ? [across, 1, 1] : ({ tokens }) => [across, tokens, 1],

@@ -1,0 +1,32 @@
+import { gemm, rmsNorm, type Step } from '@gatefold/shaders';
+import { softcapSteps } from './head.ts';
+import type { PlanContext } from './plan-context.ts';
+import type { SessionBuffers } from './session-buffers.ts';
+
+/** Final norm and logits of every token of the batch, for `evaluate`. `logits` is [tokens, vocab]. */
+export async function allLogitsSteps(plan: PlanContext, session: SessionBuffers, logits: GPUBuffer): Promise<{ readonly norm: readonly Step[]; readonly logits: readonly Step[] }> {
+  const { shaders, scratch, weights, spec, chunk } = plan;
+  const normed = { buffer: scratch.normed };
+  const norm = rmsNorm(shaders, {
+    label: 'final_norm',
+    x: { buffer: scratch.x },
+    weight: weights.vector(`${spec.finalNorm.tensor}.weight`),
+    eps: spec.finalNorm.eps,
+    out: normed,
+    width: spec.hiddenSize,
+  });
+  const project = weights.tensor(spec.output.tensor).pieces.map(({ buffer, matrix, firstRow }) =>
+    gemm(shaders, {
+      label: 'logits',
+      x: normed,
+      weights: { binding: { buffer }, matrices: [matrix] },
+      out: { buffer: logits },
+      outOffset: firstRow,
+      outStride: spec.vocabSize,
+      scale: spec.output.scale,
+      batch: { buffer: session.batch },
+      maxTokens: chunk,
+    }),
+  );
+  return { norm: [await norm], logits: await Promise.all([...project, ...softcapSteps(plan, { buffer: logits }, 'tokens')]) };
+}

@@ -1,0 +1,2 @@
+export * from './residual-mix.ts';
+export * from './softcap.ts';
