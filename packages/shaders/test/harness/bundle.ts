@@ -13,7 +13,7 @@ export async function bundle(entry: string): Promise<string> {
       target: 'es2023',
       lib: { entry, formats: ['es'] },
       // Case files are imported for what they do (register cases), though their package claims no side effects.
-      rolldownOptions: { external: /^node:/, treeshake: false },
+      rolldownOptions: { external: /^node:/, treeshake: false, output: { codeSplitting: false } },
     },
   });
   const outputs = [result].flat().flatMap((built) => ('output' in built ? built.output : []));
