@@ -7,6 +7,7 @@ import { moeBlockCommand } from '../moe-block/command.ts';
 import { perplexityCommand } from '../perplexity/command.ts';
 import { profileCommand } from '../profile/command.ts';
 import { reportCommand } from '../report/command.ts';
+import { residencyCommand } from '../residency/command.ts';
 import { synthCommand } from '../synth/command.ts';
 import { parseCommand, USAGE, type CommandName } from './args.ts';
 
@@ -17,6 +18,7 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   'moe-block': moeBlockCommand,
   profile: profileCommand,
   perplexity: perplexityCommand,
+  residency: residencyCommand,
   synth: synthCommand,
   report: reportCommand,
 };

@@ -22,6 +22,7 @@ const MODEL = {
   'bare-kernels': { type: 'boolean' },
   'max-binding': { type: 'string' },
   'gpu-budget': { type: 'string' },
+  'host-budget': { type: 'string' },
 } as const satisfies ParseArgsConfig['options'];
 
 const INPUT = {
@@ -43,6 +44,7 @@ const COMMANDS = {
     'min-p': { type: 'string' },
     'repeat-penalty': { type: 'string' },
     seed: { type: 'string' },
+    trace: { type: 'string' },
   },
   eval: { ...COMMON, ...MODEL, ...INPUT, out: { type: 'string', short: 'o' }, chunk: { type: 'string' } },
   bench: {
@@ -60,12 +62,13 @@ export type CommandName = keyof typeof COMMANDS;
 export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
 
   gatefold generate --model PATH|URL (--prompt TEXT | --ids 1,2,3 | --chat TEXT) [--max-tokens 256]
-                    [--temperature 0] [--top-k K] [--top-p P] [--min-p P] [--repeat-penalty R] [--seed S] [--json]
+                    [--temperature 0] [--top-k K] [--top-p P] [--min-p P] [--repeat-penalty R] [--seed S] [--trace FILE.json] [--json]
   gatefold eval     --model PATH|URL (--ids 1,2,3 | --prompt TEXT | --chat TEXT) --out FILE.safetensors [--chunk N] [--json]
   gatefold bench    --model PATH|URL [--prompt-tokens 512] [--gen-tokens 128] [--runs 3] [--json]
   gatefold doctor   [--json]
 
-  generate   text to the terminal as it comes; with --json the last line of stdout is one JSON object
+  generate   text to the terminal as it comes; with --json the last line of stdout is one JSON object; --trace writes
+             which experts each token used
   eval       everything that the model computes for a prompt, as safetensors
   bench      prefill and decode rates: medians of the runs, after one that warms up
   doctor     adapter, features, limits and storage, and what will be slow and why
@@ -73,7 +76,8 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
 All take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those with a model take
 [--context N] positions of the KV cache, [--prefill-chunk N] tokens a pass, [--bare-kernels] f32 without subgroups,
 [--max-binding BYTES] as of a small adapter, [--gpu-budget 2GB|50%] of GPU memory for weights: bytes, or the share of the
-experts that is resident at a time; others come when they are asked for. Of a split model give any part.
+experts that is resident at a time; others come when they are asked for, from [--host-budget 4GB|100%] of
+memory where they were before. Of a split model give any part.
 A GPU is used where there is one; GATEFOLD_GPU=software takes the CPU. CHROME_PATH names the browser, CHROME_ARGS its flags.
 Exit status: 0, 1 where the job failed, 2 where the command line is wrong; 130 after Ctrl-C.
 `;

@@ -1,4 +1,5 @@
-import { count, defined, number, promptInput, type Options } from '../args.ts';
+import { writeFile } from 'node:fs/promises';
+import { count, defined, number, promptInput, text, type Options } from '../args.ts';
 import type { GenerateJob } from '../job/types.ts';
 import { snakeCase } from '../snake-case.ts';
 import type { Command } from './command.ts';
@@ -13,8 +14,10 @@ export const generateCommand: Command = async (options) => {
   return async ({ host, terminal, signal }) => {
     const report = await host.run(job, { emit: (event) => terminal.show(event), signal });
     terminal.endLine();
-    const { ids, text, promptIds, stats, adapter } = report;
-    if (options['json']) terminal.json({ ids, text, prompt_ids: promptIds, stats: { ...snakeCase(stats), adapter: snakeCase(adapter) } });
+    const traceFile = text(options, 'trace');
+    if (traceFile !== undefined) await writeFile(traceFile, JSON.stringify(report.trace));
+    const { ids, promptIds, stats, adapter } = report;
+    if (options['json']) terminal.json({ ids, text: report.text, prompt_ids: promptIds, stats: { ...snakeCase(stats), adapter: snakeCase(adapter) } });
     else terminal.note(`${ids.length} tokens · prefill ${stats.prefillTps.toFixed(1)} tok/s · decode ${stats.decodeTps.toFixed(1)} tok/s`);
   };
 };

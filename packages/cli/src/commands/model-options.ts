@@ -9,6 +9,7 @@ export async function modelOptions(options: Options) {
     prefillChunk: count(options, 'prefill-chunk', 1),
     maxBindingBytes: count(options, 'max-binding', 1),
     gpuBudget: text(options, 'gpu-budget'),
+    hostBudget: text(options, 'host-budget'),
     bareKernels: options['bare-kernels'] === true ? true : undefined,
   });
   return { model: await locateModel(given), ...rest };

@@ -1,4 +1,4 @@
-import type { GenerateRequest, GenerateResult, LoadOptions, Model, Session } from '@gatefold/runtime';
+import type { GenerateRequest, GenerateResult, LoadOptions, Model, Session, TokenEvent } from '@gatefold/runtime';
 import { doctor } from './doctor.ts';
 import { encodeSafetensors } from './safetensors.ts';
 import type { BenchJob, BenchReport, EvalJob, EvalReport, GenerateJob, GenerateReport, Job, JobEnvironment, JobReport, PromptInput } from './types.ts';
@@ -18,7 +18,7 @@ export async function runJob(job: Job, environment: JobEnvironment): Promise<Job
   }
 }
 
-function loadOptions({ contextLength, bareKernels, maxBindingBytes, prefillChunk, gpuBudget }: Exclude<Job, { command: 'doctor' }>, { emit, signal }: JobEnvironment): LoadOptions {
+function loadOptions({ contextLength, bareKernels, maxBindingBytes, prefillChunk, gpuBudget, hostBudget }: Exclude<Job, { command: 'doctor' }>, { emit, signal }: JobEnvironment): LoadOptions {
   return {
     store: 'none',
     ...(contextLength === undefined ? {} : { contextLength }),
@@ -26,6 +26,7 @@ function loadOptions({ contextLength, bareKernels, maxBindingBytes, prefillChunk
     ...(maxBindingBytes === undefined ? {} : { maxBindingBytes }),
     ...(prefillChunk === undefined ? {} : { prefillChunk }),
     ...(gpuBudget === undefined ? {} : { gpuBudget }),
+    ...(hostBudget === undefined ? {} : { hostBudget }),
     ...(signal ? { signal } : {}),
     onWarning: ({ message }) => emit({ kind: 'warning', message }),
     onProgress: ({ phase, bytes, bytesTotal }) => emit({ kind: 'progress', message: `${phase} ${megabytes(bytes)} of ${megabytes(bytesTotal)} MB` }),
@@ -49,9 +50,15 @@ async function generate(model: Model, { input, maxTokens, sampling }: GenerateJo
     text += piece;
     emit({ kind: 'text', text: piece });
   };
-  const { ids, textEnd, stats } = await toTheEnd(session, { promptIds: prompt, maxTokens, sampling }, signal, onText);
+  const routes: TokenEvent['experts'][] = [];
+  const onToken = (token: TokenEvent) => {
+    onText(token.text);
+    routes.push(token.experts);
+  };
+  const { ids, textEnd, stats } = await toTheEnd(session, { promptIds: prompt, maxTokens, sampling }, signal, onToken);
   onText(textEnd);
-  return { ids, text, promptIds: prompt, stats, adapter: model.info.adapter };
+  const experts = model.info.spec.layers.flatMap(({ ffn }) => (ffn.kind === 'moe' ? [ffn.experts] : []));
+  return { ids, trace: { experts, tokens: routes }, text, promptIds: prompt, stats, adapter: model.info.adapter };
 }
 
 async function evaluate(model: Model, { input, chunk }: EvalJob, { deliver }: JobEnvironment): Promise<EvalReport> {
@@ -83,7 +90,7 @@ async function bench(model: Model, { promptTokens, genTokens, runs }: BenchJob, 
 }
 
 /** Throws the signal's reason where it ends the generation. */
-async function toTheEnd(session: Session, request: GenerateRequest, signal: AbortSignal | undefined, onText: (text: string) => void = () => {}): Promise<GenerateResult> {
+async function toTheEnd(session: Session, request: GenerateRequest, signal: AbortSignal | undefined, onToken: (token: TokenEvent) => void = () => {}): Promise<GenerateResult> {
   const tokens = session.generate(request, signal ? { signal } : {});
   for (;;) {
     const next = await tokens.next();
@@ -91,7 +98,7 @@ async function toTheEnd(session: Session, request: GenerateRequest, signal: Abor
       signal?.throwIfAborted();
       return next.value;
     }
-    onText(next.value.text);
+    onToken(next.value);
   }
 }
 

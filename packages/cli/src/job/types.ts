@@ -11,6 +11,7 @@ interface ModelJob {
   readonly maxBindingBytes?: number;
   readonly prefillChunk?: number;
   readonly gpuBudget?: string;
+  readonly hostBudget?: string;
 }
 
 export type PromptInput =
@@ -51,6 +52,8 @@ export type JobEvent =
 
 export interface GenerateReport {
   readonly ids: readonly number[];
+  /** Experts that each generated token used, [token][MoE layer][k], and of how many. */
+  readonly trace: { readonly experts: readonly number[]; readonly tokens: readonly (readonly (readonly number[])[])[] };
   readonly text: string;
   readonly promptIds: readonly number[];
   readonly stats: GenerateStats;

@@ -19,6 +19,8 @@ export interface LoadOptions {
    * come on top. Default: everything is loaded before the model is ready.
    */
   readonly gpuBudget?: number | string;
+  /** Memory outside the GPU for experts that left it, where there is a `gpuBudget`: bytes, or a share of the experts. Default: none. */
+  readonly hostBudget?: number | string;
   /** Longest prefill chunk in tokens; default 512. */
   readonly prefillChunk?: number;
   /** Run in a worker of the model's own (default), or in the thread that loads. */
@@ -265,5 +267,7 @@ export interface MemoryUse {
   readonly gpuBytes: number;
   readonly gpuBuffers: number;
   readonly weightBytes: number;
+  /** Experts that are kept outside the GPU. */
+  readonly hostBytes: number;
   readonly kvBytes: number;
 }

@@ -134,6 +134,7 @@ export class LoadedModel {
       gpuBytes: this.memory.bytes + this.#uploader.bytes + ringBytes + (this.#paged?.bytes ?? 0),
       gpuBuffers: this.memory.buffers,
       weightBytes: this.weights.bytes,
+      hostBytes: this.#paged?.residency.host.bytes ?? 0,
       kvBytes: sessions.reduce((sum, session) => sum + session.buffers.kvBytes, 0),
     };
   }
@@ -152,7 +153,8 @@ export class LoadedModel {
   /** Few models are paged: the code for it is loaded when one is. */
   async #page(reader: ShardReader, chunk: number): Promise<PagedExperts> {
     const { openPagedExperts } = await import('./experts/on-demand.ts');
-    return openPagedExperts(this.weights, reader, chunk, (shard, bytes, slot) => this.upload(shard, bytes, slot));
+    const place = (shard: Shard, bytes: Uint8Array<ArrayBuffer>, slot: number) => this.upload(shard, bytes, slot);
+    return openPagedExperts({ weights: this.weights, reader, chunk, hostBudget: this.options.hostBudget, place });
   }
 
   #check(): void {

@@ -1,4 +1,4 @@
-import type { Step } from '@gatefold/shaders';
+import type { BatchSize, Step } from '@gatefold/shaders';
 import type { GenerateHandlers, GenerateRequest, GenerateResult, TokenEvent } from '../api/types.ts';
 import { noCounts, type SessionCounts } from './counts.ts';
 import { encodePass } from './encode-pass.ts';
@@ -40,8 +40,11 @@ interface Arrival {
   readonly id: number;
   readonly position: number;
   readonly logprob: number;
+  readonly isNan: boolean;
   readonly experts: readonly (readonly number[])[];
   readonly logits: Float32Array<ArrayBuffer> | undefined;
+  /** Not all of its experts were there: the numbers are wrong, and the token must run again. */
+  readonly failed?: boolean;
 }
 
 /**
@@ -106,6 +109,7 @@ export class Session {
       handlers.onPrefill?.(allRead);
       return { ids: [], finishReason: 'length', reusedTokens: reused, prefillMs: performance.now() - start, decodeMs: 0, counts };
     }
+    const { paged } = this.context;
     const ids: number[] = [];
     const outstanding = [prefilled];
     let prefillMs = 0;
@@ -117,7 +121,7 @@ export class Session {
         const pace = ids.length > 1 ? (performance.now() - firstAt) / (ids.length - 1) : RUN_AHEAD_MS;
         const ahead = Math.min(RING_DEPTH, Math.max(2, Math.ceil(RUN_AHEAD_MS / pace)));
         // Where experts may be missing, a token is not begun before the last one is wanted.
-        const depth = this.context.paged ? 1 : ids.length === 0 ? 2 : ahead;
+        const depth = paged && !paged.confident ? 1 : ids.length === 0 ? 2 : ahead;
         while (outstanding.length < depth && submitted < maxTokens && !signal?.aborted) {
           outstanding.push(this.#submitToken(after, promptIds.length + submitted, wantLogits, counts, signal));
           submitted++;
@@ -133,6 +137,14 @@ export class Session {
           finishReason = 'aborted';
           break;
         }
+        if (arrival.failed) {
+          await Promise.allSettled(outstanding.splice(0));
+          submitted = ids.length + 1;
+          this.#restart(promptIds, ids);
+          outstanding.push(this.#submitToken(after, promptIds.length + ids.length, wantLogits, counts, signal, true));
+          continue;
+        }
+        if (arrival.isNan) throw new NanLogitsError(arrival.position - 1);
         if (ids.length === 0) {
           firstAt = performance.now();
           prefillMs = firstAt - start;
@@ -174,10 +186,21 @@ export class Session {
     let common = 0;
     while (common < promptIds.length - 1 && common < this.#cached.length && promptIds[common] === this.#cached[common]) common++;
     this.#cached = this.#cached.slice(0, common);
-    const seen = new Uint32Array(this.context.spec.vocabSize);
-    for (const [position, id] of this.#cached.entries()) seen[id] = position + 1;
-    this.#device.queue.writeBuffer(this.buffers.seen, 0, seen);
+    this.#writeSeen(this.#cached);
     return common;
+  }
+
+  #writeSeen(ids: readonly number[]): void {
+    const seen = new Uint32Array(this.context.spec.vocabSize);
+    for (const [position, id] of ids.entries()) seen[id] = position + 1;
+    this.#device.queue.writeBuffer(this.buffers.seen, 0, seen);
+  }
+
+  /** Goes back to where the last of `ids` is to be fed: later ones ran on wrong numbers. */
+  #restart(promptIds: readonly number[], ids: readonly number[]): void {
+    const fed = [...promptIds, ...ids];
+    this.startBatch(fed.length - 1, fed.slice(-1));
+    this.#writeSeen(fed);
   }
 
   /**
@@ -220,7 +243,10 @@ export class Session {
     const { paged } = this.context;
     const run = async () => {
       this.startBatch(start, ids);
-      const encoder = paged ? await paged.run({ stages: this.plan.prefill, size, signal, counts }) : this.#device.createCommandEncoder();
+      const cost = noCounts();
+      const encoder = paged ? await paged.run({ stages: this.plan.prefill, size, signal, counts: cost }) : this.#device.createCommandEncoder();
+      counts.expertLoads += cost.expertLoads;
+      counts.expertBytes += cost.expertBytes;
       encodePass(encoder, paged ? after : [...this.#prefillSteps, ...after], size);
       const submitted = submit(encoder);
       this.#cached.push(...ids);
@@ -229,19 +255,30 @@ export class Session {
     return paged ? paged.turns.run(run) : run();
   }
 
-  /** One token, whose id the sampler left on the GPU. */
-  async #submitToken(after: readonly Step[], context: number, wantLogits: boolean, counts: SessionCounts, signal?: AbortSignal): Promise<Arrival> {
+  /** One token, whose id the sampler left on the GPU. @param looking for missing experts at every layer, even where none is expected */
+  async #submitToken(after: readonly Step[], context: number, wantLogits: boolean, counts: SessionCounts, signal?: AbortSignal, looking = false): Promise<Arrival> {
     const size = { tokens: 1, context };
     const { paged } = this.context;
-    const run = async () => {
-      const encoder = paged ? await paged.run({ stages: this.plan.decode, size, signal, counts }) : this.#device.createCommandEncoder();
-      counts.tokens++;
-      counts.dispatches += encodePass(encoder, paged ? after : [...this.#decodeSteps, ...after], size);
-      counts.submits++;
-      counts.readbacks++;
-      return this.#submit(encoder, wantLogits);
-    };
-    return paged ? paged.turns.run(run) : run();
+    counts.tokens++;
+    if (paged && (looking || !paged.confident)) {
+      return paged.turns.run(async () => {
+        const encoder = await paged.run({ stages: this.plan.decode, size, signal, counts });
+        return this.#submitSteps(encoder, after, size, wantLogits, counts);
+      });
+    }
+    const submit = () => this.#submitSteps(this.#device.createCommandEncoder(), [...this.#decodeSteps, ...after], size, wantLogits, counts);
+    if (!paged) return submit();
+    // Its turn ends with the submit.
+    const { arriving, version } = await paged.turns.run(async () => ({ arriving: submit(), version: paged.residency.version }));
+    const arrival = await arriving;
+    return paged.confirm(arrival.experts, version) ? arrival : { ...arrival, failed: true };
+  }
+
+  #submitSteps(encoder: GPUCommandEncoder, steps: readonly Step[], size: BatchSize, wantLogits: boolean, counts: SessionCounts): Promise<Arrival> {
+    counts.dispatches += encodePass(encoder, steps, size);
+    counts.submits++;
+    counts.readbacks++;
+    return this.#submit(encoder, wantLogits);
   }
 
   /** Ends the encoder's work with a copy of the result (and of the logits, if wanted) into the ring, and submits it. */
@@ -265,10 +302,10 @@ export class Session {
   #decode(bytes: ArrayBuffer, wantLogits: boolean): Arrival {
     const view = new DataView(bytes);
     const position = view.getUint32(12, true);
-    if (view.getUint32(4, true) & STATUS_NAN) throw new NanLogitsError(position - 1);
+    const isNan = (view.getUint32(4, true) & STATUS_NAN) !== 0;
     const experts = this.#routeWidths.map((width, layer) => [...new Uint32Array(bytes, RESULT_BYTES + layer * ROUTE_BYTES, width)]);
     const logits = wantLogits ? new Float32Array(bytes, this.buffers.result.size, this.context.spec.vocabSize) : undefined;
-    return { id: view.getUint32(0, true), position, logprob: view.getFloat32(8, true), experts, logits };
+    return { id: view.getUint32(0, true), position, logprob: view.getFloat32(8, true), isNan, experts, logits };
   }
 
   /** Throws `PromptError` or `PromptTooLongError`. */

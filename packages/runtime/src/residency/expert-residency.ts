@@ -1,6 +1,7 @@
-import type { Shard, ShardReader } from '../shards/shard.ts';
 import { SourceError } from '../shards/errors.ts';
+import type { Shard } from '../shards/shard.ts';
 import { ExpertsUnavailableError } from './errors.ts';
+import type { HostTier } from './host-tier.ts';
 import { LayerSlots } from './layer-slots.ts';
 import { ABSENT, type ModelWeights } from './weights.ts';
 
@@ -26,10 +27,10 @@ export class ExpertResidency {
 
   constructor(
     readonly weights: ModelWeights,
-    readonly reader: ShardReader,
+    readonly host: HostTier,
     readonly place: PlaceExpert,
   ) {
-    for (const shard of reader.plan.shards) if (shard.kind === 'expert') this.#shards.set(`${shard.layer}.${shard.expert}`, shard);
+    for (const shard of host.plan.shards) if (shard.kind === 'expert') this.#shards.set(`${shard.layer}.${shard.expert}`, shard);
     for (const { index, ffn } of weights.spec.layers) if (ffn.kind === 'moe') this.#layers.set(index, new LayerSlots(weights.experts(index).slotCount));
   }
 
@@ -55,7 +56,7 @@ export class ExpertResidency {
 
   /**
    * Makes these experts of a layer resident, all at the same time: no more than it has slots. Others may leave.
-   * Throws `ExpertsUnavailableError`, what the reader throws, and the signal's reason; what came until then stays.
+   * Throws `ExpertsUnavailableError`, what the host tier's reader throws, and the signal's reason; what came until then stays.
    */
   async admit(layer: number, experts: readonly number[], { signal }: AdmitOptions = {}): Promise<void> {
     const slots = this.#slots(layer);
@@ -75,7 +76,7 @@ export class ExpertResidency {
       this.bytesLoaded += bytes.length;
     };
     try {
-      await this.reader.readAll(missing.map((expert) => this.#shard(layer, expert)), bring, signal ? { signal } : {});
+      await this.host.readAll(missing.map((expert) => this.#shard(layer, expert)), bring, signal ? { signal } : {});
     } catch (error) {
       throw error instanceof SourceError && error.code === 'source-network' ? this.#unavailable(layer, missing, error) : error;
     } finally {
@@ -106,7 +107,7 @@ export class ExpertResidency {
   }
 
   #unavailable(layer: number, experts: readonly number[], cause: SourceError): ExpertsUnavailableError {
-    const elsewhere = [...this.#shards.values()].filter((shard) => !this.reader.isStored(shard) && this.missing(shard.layer ?? 0, [shard.expert ?? 0]).length > 0);
+    const elsewhere = [...this.#shards.values()].filter((shard) => !this.host.isStored(shard) && this.missing(shard.layer ?? 0, [shard.expert ?? 0]).length > 0);
     return new ExpertsUnavailableError(elsewhere.length, this.#shards.size, layer, experts, cause);
   }
 }

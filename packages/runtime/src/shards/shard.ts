@@ -44,7 +44,7 @@ export interface ShardReader {
   readonly plan: ShardPlan;
   /** Verified bytes of a shard: its ranges one after the other. */
   read(shard: Shard, options?: { signal?: AbortSignal }): Promise<Uint8Array<ArrayBuffer>>;
-  /** Brings several, in order, to a consumer that is awaited before it gets the next. Neighbours are fetched together. */
+  /** Brings several to a consumer that is awaited before it gets the next. Neighbours are fetched together. */
   readAll(shards: readonly Shard[], onShard: ShardConsumer, options?: { signal?: AbortSignal }): Promise<void>;
   /** Whether a shard is kept on this device. */
   isStored(shard: Shard): boolean;

@@ -10,7 +10,10 @@ export function checkOptions(options: LoadOptions): void {
     const value = options[field];
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) throw new LoadOptionError(field, value, 'a positive whole number');
   }
-  const { store, gpuBudget } = options;
-  if (gpuBudget !== undefined && !parseBudget(gpuBudget)) throw new LoadOptionError('gpuBudget', gpuBudget, BUDGET_FORMS);
+  for (const field of ['gpuBudget', 'hostBudget'] as const) {
+    const value = options[field];
+    if (value !== undefined && !parseBudget(value)) throw new LoadOptionError(field, value, BUDGET_FORMS);
+  }
+  const { store } = options;
   if (store !== undefined && store !== 'indexeddb' && store !== 'none') throw new LoadOptionError('store', store, '"indexeddb" or "none"');
 }

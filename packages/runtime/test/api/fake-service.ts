@@ -1,5 +1,5 @@
 import { DisposedError, SessionBusyError } from '../../src/engine/errors.ts';
-import type { Deliver, GenerateEvent, GenerateRequest, GenerateResult, ModelInfo, ModelService, TokenEvent } from '../../src/api/types.ts';
+import type { Deliver, GenerateEvent, GenerateRequest, GenerateResult, MemoryUse, ModelInfo, ModelService, TokenEvent } from '../../src/api/types.ts';
 
 /** Ids that the fake's own tokeniser gives: one for each UTF-16 unit. */
 export const ids = (text: string): number[] => Array.from(text, (character) => character.charCodeAt(0));
@@ -111,8 +111,8 @@ export class FakeService implements ModelService {
     return {};
   }
 
-  async memory(): Promise<{ gpuBytes: number; gpuBuffers: number; weightBytes: number; kvBytes: number }> {
-    return { gpuBytes: 0, gpuBuffers: 0, weightBytes: 0, kvBytes: 0 };
+  async memory(): Promise<MemoryUse> {
+    return { gpuBytes: 0, gpuBuffers: 0, weightBytes: 0, hostBytes: 0, kvBytes: 0 };
   }
 
   async dispose(): Promise<void> {

@@ -5,6 +5,7 @@ import { encodePass } from '../encode-pass.ts';
 import { DeviceLostError } from '../errors.ts';
 import { Mutex } from '../mutex.ts';
 import type { RoutedSteps, Stage } from '../plan.ts';
+import { moeLayers } from '../session-buffers.ts';
 
 /** Stages to run over one batch, which has been set. */
 export interface PagedRun {
@@ -26,6 +27,8 @@ export class PagedExperts {
   /** A run is many submits over shared scratch: take turns. */
   readonly turns = new Mutex();
   readonly #staging: GPUBuffer;
+  readonly #layers: readonly number[];
+  #confident = false;
 
   /** @param maxIds most ids of one layer in one pass */
   constructor(
@@ -33,11 +36,28 @@ export class PagedExperts {
     readonly residency: ExpertResidency,
     maxIds: number,
   ) {
+    this.#layers = moeLayers(residency.weights.spec).map(({ index }) => index);
     this.#staging = device.createBuffer({ label: 'paged.ids', size: maxIds * 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   }
 
   get bytes(): number {
     return this.#staging.size;
+  }
+
+  /**
+   * Whether the last token found all its experts. The next ones may then run as if all were resident, several ahead,
+   * without the host looking on: their choices come back with their ids, and `confirm` tells of the first that failed.
+   */
+  get confident(): boolean {
+    return this.#confident;
+  }
+
+  /** Whether a token that ran without looking had its experts. @param version of the slot tables when it was submitted */
+  confirm(choices: readonly (readonly number[])[], version: number): boolean {
+    const { residency } = this;
+    this.#confident = this.#layers.every((layer, place) => residency.missing(layer, choices[place] ?? [], version).length === 0);
+    if (this.#confident) for (const [place, layer] of this.#layers.entries()) residency.use(layer, choices[place] ?? []);
+    return this.#confident;
   }
 
   /** Returns an encoder that ends with the last stage's steps, not submitted yet. Throws as `ExpertResidency.admit`. */
@@ -57,6 +77,7 @@ export class PagedExperts {
       }
       onStage?.(encoder, stage);
     }
+    this.#confident = this.residency.loads === loads;
     counts.expertLoads += this.residency.loads - loads;
     counts.expertBytes += this.residency.bytesLoaded - bytesLoaded;
     return encoder;

@@ -23,6 +23,8 @@ export class ModelStore {
   /** Shards whose stored bytes are not to be had. Their records stay: what is fetched in their place must have their hash. */
   readonly #damaged = new Set<string>();
   readonly #writes = new Set<Promise<void>>();
+  /** Shards on their way into the store. */
+  readonly #writing = new Map<string, Promise<void>>();
   #pendingBytes = 0;
   #writable: boolean;
 
@@ -59,6 +61,7 @@ export class ModelStore {
 
   /** Verified bytes of a shard; undefined where there are none, and with a warning where they are damaged. */
   async read(shard: Shard): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    await this.#writing.get(shard.id);
     if (!this.has(shard)) return undefined;
     const found = await this.#readWhole(shard).catch((error: unknown) => `cannot be read (${String(error)})`);
     if (typeof found !== 'string') return found;
@@ -81,8 +84,10 @@ export class ModelStore {
       }
     }).finally(() => {
       this.#pendingBytes -= bytes;
+      for (const { id } of stored) this.#writing.delete(id);
       this.#writes.delete(write);
     });
+    for (const { id } of stored) this.#writing.set(id, write);
     this.#writes.add(write);
   }
 

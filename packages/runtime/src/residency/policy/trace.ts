@@ -1,0 +1,7 @@
+/** What a model's routers chose, token by token. */
+export interface RouterTrace {
+  /** Experts of each MoE layer, in order. */
+  readonly experts: readonly number[];
+  /** The experts that a token used: [token][MoE layer][k]. */
+  readonly tokens: readonly (readonly (readonly number[])[])[];
+}
