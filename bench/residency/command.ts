@@ -29,7 +29,7 @@ interface TraceReport {
 export async function residencyCommand(options: Options): Promise<void> {
   const path = text(options, 'trace') ?? 'bench/residency/stories-trace.json';
   const recorded: RouterTrace = JSON.parse(readFileSync(path, 'utf8'));
-  const made = zipfTrace({ layers: 8, experts: 64, topK: 8, tokens: 2000, exponent: 0.8, repeat: 0.4, topicTokens: 400, seed: 1 });
+  const made = zipfTrace({ layers: 8, experts: 64, topK: 8, tokens: 2000, exponent: 1, repeat: 0.4, topicTokens: 400, seed: 1 });
   const traces = { [basename(path)]: recorded, 'Zipf, 64 experts, top-8, 5 subjects': made };
   const reports = Object.entries(traces).map(([name, trace]): TraceReport => ({
     trace: name,
