@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { text, type Options } from '../../packages/cli/src/args.ts';
 import { LfruPolicy } from '../../packages/runtime/src/residency/policy/lfru.ts';
 import { replay, type PolicyFactory } from '../../packages/runtime/src/residency/policy/replay.ts';
-import type { RouterTrace } from '../../packages/runtime/src/residency/policy/trace.ts';
+import type { RouterTrace } from '../../packages/runtime/src/model/router-trace.ts';
 import { print } from '../src/command.ts';
 import { table } from '../src/numbers.ts';
 import { Belady, Lfu, Lru } from './policies.ts';

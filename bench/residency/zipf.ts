@@ -1,4 +1,4 @@
-import type { RouterTrace } from '../../packages/runtime/src/residency/policy/trace.ts';
+import type { RouterTrace } from '../../packages/runtime/src/model/router-trace.ts';
 
 export interface ZipfShape {
   readonly layers: number;
@@ -26,8 +26,8 @@ export function zipfTrace({ layers, experts, topK, tokens, exponent, repeat, top
   };
   const orders: number[][] = [];
   const last: number[][] = Array.from({ length: layers }, () => []);
-  const rows = Array.from({ length: tokens }, (_, token) =>
-    Array.from({ length: layers }, (_, layer) => {
+  const rows = Array.from({ length: tokens }, (_token, token) =>
+    Array.from({ length: layers }, (_layer, layer) => {
       if (token % topicTokens === 0) orders[layer] = shuffled(experts, random);
       const chosen = new Set<number>();
       for (const expert of last[layer] ?? []) if (random() < repeat) chosen.add(expert);

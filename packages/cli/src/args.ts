@@ -55,6 +55,8 @@ const COMMANDS = {
     runs: { type: 'string' },
   },
   doctor: COMMON,
+  manifest: { json: COMMON.json, help: COMMON.help, model: MODEL.model, out: { type: 'string', short: 'o' }, trace: { type: 'string' } },
+  verify: { json: COMMON.json, help: COMMON.help, model: MODEL.model },
 } as const satisfies Record<string, ParseArgsConfig['options']>;
 
 export type CommandName = keyof typeof COMMANDS;
@@ -66,14 +68,19 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
   gatefold eval     --model PATH|URL (--ids 1,2,3 | --prompt TEXT | --chat TEXT) --out FILE.safetensors [--chunk N] [--json]
   gatefold bench    --model PATH|URL [--prompt-tokens 512] [--gen-tokens 128] [--runs 3] [--json]
   gatefold doctor   [--json]
+  gatefold manifest MODEL.gguf [--out FILE.json] [--trace FILE.json] [--json]
+  gatefold verify   MODEL.gguf [--json]
 
   generate   text to the terminal as it comes; with --json the last line of stdout is one JSON object; --trace writes
              which experts each token used
   eval       everything that the model computes for a prompt, as safetensors
   bench      prefill and decode rates: medians of the runs, after one that warms up
+  manifest   writes MODEL.gguf.gatefold.json: what each shard (an expert, a piece of the rest) is and its SHA-256, and with
+             --trace how often it is used; put beside the model on a server it is used to check what is downloaded
+  verify     reads a model whole and compares it with its manifest
   doctor     adapter, features, limits and storage, and what will be slow and why
 
-All take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those with a model take
+Those that run a model, and doctor, take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those that run one take
 [--context N] positions of the KV cache, [--prefill-chunk N] tokens a pass, [--bare-kernels] f32 without subgroups,
 [--max-binding BYTES] as of a small adapter, [--gpu-budget 2GB|50%] of GPU memory for weights: bytes, or the share of the
 experts that is resident at a time; others come when they are asked for, from [--host-budget 4GB|100%] of
@@ -87,10 +94,12 @@ export function parseCommand(argv: readonly string[]): { readonly command: Comma
   const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') return { command: 'help', options: {} };
   if (!isCommand(name)) throw new UsageError(`There is no command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}.`);
-  const config: ParseArgsConfig = { args, options: COMMANDS[name], strict: true, allowPositionals: false };
+  const config: ParseArgsConfig = { args, options: COMMANDS[name], strict: true, allowPositionals: name === 'manifest' || name === 'verify' };
   try {
     // No option may be given several times, so there are no arrays.
-    const options = parseArgs(config).values as Options;
+    const { values, positionals } = parseArgs(config);
+    if (positionals.length > 1) throw new Error(`one model at a time, not ${positionals.length}`);
+    const options: Options = { ...(values as Options), ...(positionals.length > 0 ? { model: positionals[0] } : {}) };
     return { command: options['help'] ? 'help' : name, options };
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));

@@ -21,3 +21,8 @@ function opener(source: ModelSource): OpenSource {
   if (typeof text !== 'string' || /^https?:/.test(text)) return (onWarning) => openSource(text, onWarning);
   return () => new PathSource(text.startsWith('file:') ? fileURLToPath(text) : text);
 }
+
+export { createManifest, verifyModel, type CheckOptions } from './shards/manifest/check-model.ts';
+export { manifestName, parseManifest, type ShardManifest } from './shards/manifest/manifest.ts';
+export { PathSource } from './shards/sources/path.ts';
+export type { RouterTrace } from './model/router-trace.ts';

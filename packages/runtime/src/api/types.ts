@@ -49,7 +49,7 @@ export interface ProgressEvent {
 
 /** Something a person should know that stops nothing, e.g. a server without Range, a full disk. */
 export interface Warning {
-  readonly code: 'no-range' | 'quota-exceeded' | 'no-store' | 'shard-damaged' | 'slow-adapter' | 'unknown-tokenizer' | 'other';
+  readonly code: 'no-range' | 'quota-exceeded' | 'no-store' | 'shard-damaged' | 'manifest-ignored' | 'slow-adapter' | 'unknown-tokenizer' | 'other';
   readonly message: string;
 }
 

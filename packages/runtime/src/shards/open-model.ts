@@ -9,11 +9,15 @@ import { ModelStore } from './store/model-store.ts';
 import type { ShardStore } from './store/store.ts';
 
 export interface OpenModelOptions extends Omit<LoaderOptions, 'headerBytesFetched'> {
+  /** Looks for a manifest beside a URL where not all shards are stored; default false. */
+  readonly useManifest?: boolean;
   readonly signal?: AbortSignal;
 }
 
 export interface OpenedModel {
   readonly gguf: GgufModel;
+  /** How often a recorded trace used each expert, by shard id; where a manifest tells. */
+  readonly uses: ReadonlyMap<string, number>;
   readonly loader: ShardLoader;
 }
 
@@ -42,6 +46,10 @@ export async function openModel(source: ByteSource, store: ShardStore, options: 
   };
   const modelStore = await ModelStore.open(store, entry, options.onWarning ?? (() => {}));
   if (recorded) await modelStore.attempt(() => recorded.keep(plan.modelId));
-  const loader = new ShardLoader(plan, gguf.files.map((file) => file.source), modelStore, { ...options, headerBytesFetched });
-  return { gguf, loader };
+  const isWanted = options.useManifest === true && source instanceof HttpSource && !plan.shards.every((shard) => modelStore.has(shard));
+  const promises = isWanted ? await (await import('./manifest/manifest-beside.ts')).manifestBeside(source.name, plan, options) : [];
+  const manifest = promises.length > 0 ? Object.fromEntries(promises.map(({ id, sha256 }) => [id, sha256])) : options.manifest;
+  const loader = new ShardLoader(plan, gguf.files.map((file) => file.source), modelStore, { ...options, ...(manifest ? { manifest } : {}), headerBytesFetched });
+  const uses = new Map(promises.flatMap(({ id, uses: count }) => (count === undefined ? [] : [[id, count]])));
+  return { gguf, uses, loader };
 }

@@ -53,7 +53,7 @@ async function loadOnto(
   const progress = new LoadProgress(options.onProgress);
   progress.enter('header');
   const store = await openStore(options.store, onWarning);
-  const { gguf, loader } = await openModel(open(onWarning), store, { onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
+  const { gguf, loader } = await openModel(open(onWarning), store, { useManifest: true, onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
   const spec = await specFromGguf(gguf);
   const model = await LoadedModel.allocate(gpu.device, spec, gguf, options);
   try {

@@ -1,6 +1,6 @@
 import { LayerSlots } from '../layer-slots.ts';
 import type { EvictionPolicy } from './policy.ts';
-import type { RouterTrace } from './trace.ts';
+import type { RouterTrace } from '../../model/router-trace.ts';
 
 /** Makes the policy of one layer. @param steps what the layer will be asked for, for policies that know the future */
 export type PolicyFactory = (steps: readonly (readonly number[])[]) => EvictionPolicy;
