@@ -14,6 +14,7 @@ export * from './model/families/errors.ts';
 export * from './model/gguf/errors.ts';
 export * from './model/tokenizer/errors.ts';
 export * from './residency/errors.ts';
+export * from './residency/paging-errors.ts';
 export * from './shards/errors.ts';
 export * from './shards/manifest/errors.ts';
 export * from './worker/errors.ts';

@@ -93,3 +93,17 @@ export class SessionBusyError extends GatefoldError {
     super('session-busy', 'This session is generating already. Await or abort that first, or create another session.');
   }
 }
+
+/** An option of `load` is outside its range. */
+export class LoadOptionError extends GatefoldError {
+  override readonly name = 'LoadOptionError';
+  constructor(
+    /** Name of the option, e.g. `contextLength`. */
+    readonly field: string,
+    readonly value: unknown,
+    /** What it may be. */
+    readonly allowed: string,
+  ) {
+    super('bad-option', `The load option ${field} is ${String(value)}, but must be ${allowed}.`, { field, value, allowed });
+  }
+}

@@ -2,7 +2,6 @@ import { ShaderContext } from '@gatefold/shaders';
 import type { EvalOptions, EvalTensors, LoadOptions, MemoryUse } from '../api/types.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
 import type { ModelSpec } from '../model/spec.ts';
-import { parseBudget } from '../residency/budget.ts';
 import { GpuMemory } from '../residency/gpu-memory.ts';
 import { Uploader } from '../residency/uploader.ts';
 import { uploadJobs } from '../residency/upload-jobs.ts';
@@ -49,12 +48,13 @@ export class LoadedModel {
   static async allocate(device: GPUDevice, spec: ModelSpec, gguf: GgufModel, options: LoadOptions): Promise<LoadedModel> {
     checkSpec(spec);
     checkContext(spec, contextLengthOf(spec, options), device.limits, options.maxBindingBytes);
+    // Few models have a budget: the code for it is loaded when one has.
+    const quotas = options.gpuBudget === undefined ? undefined : (await import('./experts/on-demand.ts')).quotasOf(options);
     const memory = new GpuMemory(device);
     device.pushErrorScope('out-of-memory');
     let weights: ModelWeights;
     try {
-      const budget = options.gpuBudget === undefined ? undefined : parseBudget(options.gpuBudget);
-      weights = new ModelWeights(spec, gguf, memory, options.maxBindingBytes, budget);
+      weights = new ModelWeights(spec, gguf, memory, options.maxBindingBytes, quotas);
     } catch (error) {
       memory.destroyAll();
       void device.popErrorScope();
@@ -150,7 +150,6 @@ export class LoadedModel {
     this.memory.destroyAll();
   }
 
-  /** Few models are paged: the code for it is loaded when one is. */
   async #page(reader: ShardReader, chunk: number): Promise<PagedExperts> {
     const { openPagedExperts } = await import('./experts/on-demand.ts');
     const place = (shard: Shard, bytes: Uint8Array<ArrayBuffer>, slot: number) => this.upload(shard, bytes, slot);

@@ -1,4 +1,4 @@
-import { GpuBudgetError } from './errors.ts';
+import { GpuBudgetError } from './paging-errors.ts';
 
 /** A bound for the weights' GPU memory: bytes, or the share of each layer's experts that may be there at a time. */
 export type Budget = { readonly bytes: number } | { readonly share: number };
@@ -11,6 +11,9 @@ export interface ExpertDemand {
   /** GPU bytes of one expert. */
   readonly expertBytes: number;
 }
+
+/** Slots of each layer's expert pool, by what the rest of the model takes. */
+export type SlotQuotas = (trunkBytes: number, layers: readonly ExpertDemand[]) => readonly number[];
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 };
 

@@ -1,8 +1,8 @@
 import { SourceError } from '../shards/errors.ts';
 import type { Shard } from '../shards/shard.ts';
-import { ExpertsUnavailableError } from './errors.ts';
 import type { HostTier } from './host-tier.ts';
 import { LayerSlots } from './layer-slots.ts';
+import { ExpertsUnavailableError } from './paging-errors.ts';
 import { ABSENT, type ModelWeights } from './weights.ts';
 
 /** Repacks an expert's bytes into a slot of its layer. */

@@ -1,7 +1,7 @@
 import type { ExpertPool, PlanarMatrix, StackedWeights } from '@gatefold/shaders';
 import type { GgufModel, TensorInfo } from '../model/gguf/types.ts';
 import type { LayerSpec, ModelSpec } from '../model/spec.ts';
-import { slotQuotas, type Budget } from './budget.ts';
+import type { SlotQuotas } from './budget.ts';
 import { LimitError, UnsupportedSpecError } from './errors.ts';
 import type { GpuMemory } from './gpu-memory.ts';
 import { isExpertTensor } from '../shards/plan.ts';
@@ -80,15 +80,15 @@ export class ModelWeights {
 
   /**
    * @param maxBindingBytes upper bound for a binding, below the device's own limit
-   * @param budget for trunk and experts: layers then have fewer slots than experts, all of them empty
-   * Throws `LimitError`, `UnsupportedSpecError`, `GpuBudgetError`.
+   * @param quotas slots of each MoE layer's pools, where experts are to come and go: they are empty at first
+   * Throws `LimitError`, `UnsupportedSpecError`, and what `quotas` throws.
    */
   constructor(
     readonly spec: ModelSpec,
     readonly gguf: GgufModel,
     readonly memory: GpuMemory,
     maxBindingBytes = Infinity,
-    budget?: Budget,
+    quotas?: SlotQuotas,
   ) {
     const { limits } = memory.device;
     this.#maxBinding = Math.min(maxBindingBytes, limits.maxStorageBufferBindingSize, limits.maxBufferSize);
@@ -97,7 +97,7 @@ export class ModelWeights {
       const { name } = info;
       if (!this.#trunk.has(name) && !this.#pooled.has(name) && !isExpertTensor(name)) this.#placeTensor(info);
     }
-    this.#placeRoutedExperts(budget);
+    this.#placeRoutedExperts(quotas);
     this.bytes = memory.bytes;
   }
 
@@ -172,15 +172,15 @@ export class ModelWeights {
   }
 
   /** They come last: what of a budget the trunk leaves is theirs. */
-  #placeRoutedExperts(budget: Budget | undefined): void {
+  #placeRoutedExperts(quotas: SlotQuotas | undefined): void {
     const layers = this.spec.layers.flatMap(({ index, ffn }) => {
       if (ffn.kind !== 'moe') return [];
       const { experts, topK } = ffn;
       const layout = this.#ffnLayout(`blk.${index}.`, '_exps', experts);
       return [{ index, layout, experts, topK, expertBytes: (layout.gateUp.slotWords + layout.down.slotWords) * 4 }];
     });
-    const quotas = budget && slotQuotas(budget, this.memory.bytes, layers);
-    for (const [i, { index, layout }] of layers.entries()) this.#experts.set(index, this.#placeFfn(layout, quotas?.[i]));
+    const slotCounts = quotas?.(this.memory.bytes, layers);
+    for (const [i, { index, layout }] of layers.entries()) this.#experts.set(index, this.#placeFfn(layout, slotCounts?.[i]));
   }
 
   #ffnLayout(block: string, ending: FfnEnding, experts: number): FfnLayout {

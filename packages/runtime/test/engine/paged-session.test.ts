@@ -1,7 +1,7 @@
 // What a chat relies on where experts come and go, on Node's Dawn.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ExpertsUnavailableError, GpuBudgetError } from '../../src/residency/errors.ts';
+import { ExpertsUnavailableError, GpuBudgetError } from '../../src/residency/paging-errors.ts';
 import { SourceError } from '../../src/shards/errors.ts';
 import { PathSource } from '../../src/shards/sources/path.ts';
 import { openFixture, type OpenFixture } from './open-fixture.ts';

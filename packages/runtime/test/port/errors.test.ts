@@ -1,13 +1,12 @@
 import { expose, wrap, type Endpoint } from 'comlink';
 import { afterEach, expect, test } from 'vitest';
-import { DeviceLostError, NanLogitsError } from '../../src/engine/errors.ts';
+import { DeviceLostError, LoadOptionError, NanLogitsError } from '../../src/engine/errors.ts';
 import { LimitError } from '../../src/residency/errors.ts';
 import { GatefoldError } from '../../src/errors.ts';
 import { UnsupportedFamilyError } from '../../src/model/families/errors.ts';
 import { GgufError } from '../../src/model/gguf/errors.ts';
 import { carryErrors } from '../../src/port/errors.ts';
 import { ShardHashError, SourceError } from '../../src/shards/errors.ts';
-import { LoadOptionError } from '../../src/worker/errors.ts';
 
 carryErrors();
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseBudget, slotQuotas } from '../../src/residency/budget.ts';
-import { GpuBudgetError } from '../../src/residency/errors.ts';
+import { GpuBudgetError } from '../../src/residency/paging-errors.ts';
 
 describe('parseBudget', () => {
   it.each([
