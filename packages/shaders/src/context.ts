@@ -16,6 +16,9 @@ const sources: Readonly<Record<string, string>> = Object.fromEntries(
 /** Conditions of tensor types whose decoders are loaded when a model has them. */
 const RARE_TYPES = ['Q2_K', 'Q3_K', 'Q4_1', 'Q5_0', 'Q5_1', 'Q5_K', 'IQ4_NL', 'IQ4_XS', 'MXFP4'].map((type) => `WEIGHT_${type}`);
 
+/** Threads of a subgroup on adapters that run on a CPU, at most. */
+const CPU_SUBGROUP = 4;
+
 /** WESL `@if` conditions that pick a variant of a module. Conditions not named are false. */
 export type Conditions = Readonly<Record<string, boolean>>;
 
@@ -55,6 +58,11 @@ export class ShaderContext {
     readonly features: Conditions = featureConditions(device),
   ) {
     this.subgroupSize = Math.max(1, device.adapterInfo?.subgroupMinSize ?? 1);
+  }
+
+  /** A CPU adapter: subgroups this small are a CPU's vector units, and threads beyond a few are run in turn. */
+  get narrow(): boolean {
+    return this.subgroupSize > 1 && this.subgroupSize <= CPU_SUBGROUP;
   }
 
   /** Makes a dispatch-ready step. Throws `ShaderCompilationError` where the adapter's compiler refuses the module. */

@@ -10,23 +10,24 @@ export interface GemvTile {
   readonly rowsAThread: number;
 }
 
-const THREADS = 128;
+const THREADS = 256;
 /** Threads that share a row where their sums go through workgroup memory. */
 const MOST_LANES = 32;
 const MOST_ROWS = 4;
 /** Threads that fill a large GPU: below that, fewer rows a thread. */
-const ENOUGH_THREADS = 1 << 16;
-/** A subgroup this narrow is a CPU's vector unit: a few workgroups fill the machine, and each costs. */
-const CPU_SUBGROUP = 4;
+const ENOUGH_THREADS = 3 << 15;
+/** Of a CPU adapter's workgroups, of which few fill the machine, and each costs. */
+const CPU_THREADS = 64;
+const CPU_LANES = 4;
 
 /** The tile of a product of `rows` rows of `groups` groups of 32 weights. */
 export function gemvTile(context: ShaderContext, rows: number, groups: number): GemvTile {
-  const most = context.features['SUBGROUPS'] ? context.subgroupSize : MOST_LANES;
-  const lanes = lanesFor(groups, most);
-  const enough = most <= CPU_SUBGROUP ? THREADS : ENOUGH_THREADS;
+  const { narrow } = context;
+  const lanes = lanesFor(groups, context.features['SUBGROUPS'] ? context.subgroupSize : narrow ? CPU_LANES : MOST_LANES);
+  const enough = narrow ? CPU_THREADS : ENOUGH_THREADS;
   let rowsAThread = MOST_ROWS;
   while (rowsAThread > 1 && (rows * lanes) / rowsAThread < enough) rowsAThread /= 2;
-  return { threads: THREADS, lanes, rowsAThread };
+  return { threads: narrow ? CPU_THREADS : THREADS, lanes, rowsAThread };
 }
 
 /** The most lanes of which few idle at a row's end. */

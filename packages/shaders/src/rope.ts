@@ -58,8 +58,7 @@ export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArg
   }
   if (qkNorm === 'full' && (qkNormLast || valueNorm)) throw new KernelArgumentError(label, 'a norm over all heads goes with neither qkNormLast nor valueNorm');
   if (valuesAreKeys && headDim !== valueDim) throw new KernelArgumentError(label, `values of ${valueDim} dimensions that are keys of ${headDim}`);
-  // Over all heads at once: queries, keys and values are a workgroup each.
-  const across = qkNorm === 'full' ? 3 : heads + 2 * kvHeads;
+  const everyHead = heads + 2 * kvHeads;
   return context.step({
     label,
     module: 'rope_and_cache',
@@ -94,6 +93,7 @@ export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArg
       ...(qNorm ? { 6: qNorm } : {}),
       ...(kNorm ? { 7: kNorm } : {}),
     },
-    workgroups: ({ tokens }) => [across, tokens, 1],
+    // Over all heads at once: queries, keys and values are a workgroup each, but for a single token, where these are too few.
+    workgroups: ({ tokens }) => [qkNorm === 'full' && tokens > 1 ? 3 : everyHead, tokens, 1],
   });
 }

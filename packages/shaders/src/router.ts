@@ -5,7 +5,7 @@ import type { Step } from './step.ts';
 /** Sizes of the router kernel's workgroup arrays. */
 const MAX_EXPERTS = 512;
 const MAX_TOP_K = 32;
-/** Threads of a token: as many as there are experts, and no more, since idle ones are not free on a CPU adapter. */
+/** Threads of a token: several share an expert's comparisons, but on a CPU adapter, where none is free, as many as experts. */
 const FEWEST_THREADS = 32;
 const MOST_THREADS = 256;
 
@@ -67,7 +67,7 @@ export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): 
     module: 'router_top_k',
     conditions,
     constants: {
-      THREADS: threadsFor(experts),
+      THREADS: threadsFor(context, experts),
       EXPERTS: experts,
       ROW: experts + (sharedGate ? 1 : 0),
       TOP_K: topK,
@@ -87,7 +87,8 @@ export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): 
   });
 }
 
-function threadsFor(experts: number): number {
+function threadsFor({ narrow }: ShaderContext, experts: number): number {
+  if (!narrow) return MOST_THREADS;
   let threads = FEWEST_THREADS;
   while (threads < Math.min(experts, MOST_THREADS)) threads *= 2;
   return threads;
