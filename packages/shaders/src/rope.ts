@@ -5,8 +5,10 @@ import type { Step } from './step.ts';
 
 export interface RopeAndCacheArgs extends AttentionShape {
   readonly label: string;
-  /** [tokens, heads · headDim + kvHeads · headDim + kvHeads · valueDim] f32: queries, keys, values; without these where `valuesAreKeys` */
+  /** [tokens, heads · queryStride + kvHeads · headDim + kvHeads · valueDim] f32: queries, keys, values; without these where `valuesAreKeys` */
   readonly qkv: GPUBufferBinding;
+  /** Elements from a query head to the next; default: `headDim`. */
+  readonly queryStride?: number;
   /** [tokens, heads, headDim] f32, written */
   readonly q: GPUBufferBinding;
   /** [positions, kvHeads, headDim] f32; the tokens' positions are written */
@@ -46,10 +48,13 @@ export interface RopeAndCacheArgs extends AttentionShape {
  */
 export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArgs): Promise<Step> {
   const { label, qkv, q, kCache, vCache, batch, heads, kvHeads, headDim, valueDim, qkNorm, qkNormEps, qNorm, kNorm, rope } = args;
-  const { qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = args;
+  const { queryStride = headDim, qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = args;
   checkAttention(context, label, args);
   if (rope && (rope.dims < 2 || rope.dims > headDim || rope.dims % 2 !== 0)) {
     throw new KernelArgumentError(label, `RoPE over ${rope.dims} of ${headDim} dimensions; must be an even number up to these`);
+  }
+  if (queryStride < headDim || (queryStride > headDim && qkNorm === 'full')) {
+    throw new KernelArgumentError(label, `query heads ${queryStride} elements apart; at least ${headDim}, and no more with a norm over all heads`);
   }
   const normed = qkNorm !== 'none';
   const weighted = normed && qkNorm !== 'unit';
@@ -76,6 +81,7 @@ export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArg
     },
     constants: {
       HEADS: heads,
+      QUERY_STRIDE: queryStride,
       KV_HEADS: kvHeads,
       HEAD_VECTORS: headDim / 4,
       VALUE_VECTORS: valueDim / 4,

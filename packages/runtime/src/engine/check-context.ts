@@ -1,6 +1,6 @@
 import type { ModelSpec } from '../model/spec.ts';
 import { LimitError } from '../residency/errors.ts';
-import { stateBytes } from './mixers/state.ts';
+import { isRecurrent, stateBytes } from './mixers/state.ts';
 
 /**
  * Throws `LimitError` where a layer's keys or values of `contextLength` positions exceed what a kernel can bind: known
@@ -9,7 +9,8 @@ import { stateBytes } from './mixers/state.ts';
  */
 export function checkContext(spec: ModelSpec, contextLength: number, limits: GPUSupportedLimits, maxBindingBytes = Infinity): void {
   const available = Math.min(maxBindingBytes, limits.maxStorageBufferBindingSize, limits.maxBufferSize);
-  const bytesAPosition = Math.max(...spec.layers.flatMap(({ attention }) => Object.values(stateBytes(attention, 1))));
+  const growth = spec.layers.flatMap(({ attention }) => (isRecurrent(attention) ? [] : Object.values(stateBytes(attention, 1, spec.hiddenSize))));
+  const bytesAPosition = Math.max(1, ...growth);
   const needed = contextLength * bytesAPosition;
   if (needed <= available) return;
   const most = Math.floor(available / bytesAPosition);

@@ -30,7 +30,7 @@ export class SessionBuffers {
     this.seen = memory.storage('session.seen', spec.vocabSize * 4);
     this.result = memory.storage('session.result', RESULT_BYTES + moeLayers(spec).length * ROUTE_BYTES);
     this.#states = spec.layers.map(({ index, attention }) => {
-      const buffers = Object.entries(stateBytes(attention, contextLength));
+      const buffers = Object.entries(stateBytes(attention, contextLength, spec.hiddenSize));
       return new Map(buffers.map(([name, bytes]) => [name, memory.storage(`session.${name}.${index}`, bytes)]));
     });
   }

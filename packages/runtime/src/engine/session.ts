@@ -3,8 +3,10 @@ import type { GenerateHandlers, GenerateRequest, GenerateResult, TokenEvent } fr
 import { noCounts, type SessionCounts } from './counts.ts';
 import { encodePass } from './encode-pass.ts';
 import { DisposedError, NanLogitsError, PromptError, PromptTooLongError } from './errors.ts';
+import type { PagedExperts } from './experts/paged-experts.ts';
 import type { ForwardPlan } from './forward.ts';
 import { topLogprobs } from './logprobs.ts';
+import { isRecurrent } from './mixers/state.ts';
 import type { PlanContext } from './plan-context.ts';
 import { stepsOf } from './plan.ts';
 import { ReadbackRing } from './readback-ring.ts';
@@ -14,6 +16,11 @@ import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.
 
 /** Deepest run-ahead, in tokens; enough to hide the browser's polling of completions on a fast GPU. */
 const RING_DEPTH = 16;
+/**
+ * With recurrent state, which a pass can't take back: after a stop token exactly the pass that it was fed to has run, and
+ * the next turn of a chat starts from there.
+ */
+const RECURRENT_DEPTH = 2;
 /** Run ahead by about this much time, so that a stop is never far away on a slow adapter. */
 const RUN_AHEAD_MS = 40;
 
@@ -57,8 +64,11 @@ export class Session {
   readonly #decodeSteps: readonly Step[];
   readonly #prefillSteps: readonly Step[];
   readonly #routeWidths: readonly number[];
-  /** Ids whose keys and values are in the cache, in order. */
+  readonly #recurrent: boolean;
+  /** Ids that were fed, in order: those whose keys and values are in the cache, and that recurrent state has absorbed. */
   #cached: number[] = [];
+  /** A pass did not run right to its end: recurrent state is of no use. */
+  #torn = false;
   #disposed = false;
 
   constructor(
@@ -70,6 +80,7 @@ export class Session {
     this.#decodeSteps = stepsOf(plan.decode);
     this.#prefillSteps = stepsOf(plan.prefill);
     this.#routeWidths = moeLayers(context.spec).map(({ ffn }) => ffn.topK);
+    this.#recurrent = context.spec.layers.some(({ attention }) => isRecurrent(attention));
     this.#ring = new ReadbackRing(this.#device, RING_DEPTH, buffers.result.size + context.spec.vocabSize * 4);
   }
 
@@ -111,6 +122,8 @@ export class Session {
     }
     const { paged } = this.context;
     const ids: number[] = [];
+    /** What passes that ran right have chosen; also what is not given out: a stop token, and what ran ahead of it. */
+    const chosen: number[] = [];
     const outstanding = [prefilled];
     let prefillMs = 0;
     let firstAt = 0;
@@ -119,9 +132,9 @@ export class Session {
     try {
       while (ids.length < maxTokens) {
         const pace = ids.length > 1 ? (performance.now() - firstAt) / (ids.length - 1) : RUN_AHEAD_MS;
-        const ahead = Math.min(RING_DEPTH, Math.max(2, Math.ceil(RUN_AHEAD_MS / pace)));
+        const ahead = Math.min(this.#recurrent ? RECURRENT_DEPTH : RING_DEPTH, Math.max(2, Math.ceil(RUN_AHEAD_MS / pace)));
         // Where experts may be missing, a token is not begun before the last one is wanted.
-        const depth = paged && !paged.confident ? 1 : ids.length === 0 ? 2 : ahead;
+        const depth = paged && !this.#mayMiss(paged) ? 1 : ids.length === 0 ? 2 : ahead;
         while (outstanding.length < depth && submitted < maxTokens && !signal?.aborted) {
           outstanding.push(this.#submitToken(after, promptIds.length + submitted, wantLogits, counts, signal));
           submitted++;
@@ -133,6 +146,7 @@ export class Session {
           break;
         }
         const arrival = await unlessAborted(next, signal);
+        if (!arrival || arrival.isNan) await Promise.allSettled(outstanding.splice(0));
         if (!arrival) {
           finishReason = 'aborted';
           break;
@@ -145,6 +159,7 @@ export class Session {
           continue;
         }
         if (arrival.isNan) throw new NanLogitsError(arrival.position - 1);
+        chosen.push(arrival.id);
         if (ids.length === 0) {
           firstAt = performance.now();
           prefillMs = firstAt - start;
@@ -163,9 +178,13 @@ export class Session {
       }
     } finally {
       // Tokens run ahead of a stop are dropped, but the ring gets its buffers back before the next run.
-      await Promise.allSettled(outstanding);
-      // The last emitted id has not been fed, so its keys and values are not cached.
-      if (ids.length > 0) this.#cached = [...promptIds, ...ids.slice(0, -1)];
+      for (const pass of await Promise.allSettled(outstanding)) {
+        if (pass.status === 'rejected' || pass.value.failed || pass.value.isNan) break;
+        chosen.push(pass.value.id);
+      }
+      // Each pass but the first was fed what the one before it chose.
+      this.#torn = chosen.length < submitted;
+      if (chosen.length > 0) this.#cached = [...promptIds, ...chosen.slice(0, -1)];
     }
     return { ids, finishReason, reusedTokens: reused, prefillMs, decodeMs: firstAt ? performance.now() - firstAt : 0, counts };
   }
@@ -181,10 +200,15 @@ export class Session {
     return this.#ring.totalBytes;
   }
 
-  /** Keeps the longest common prefix of the cache and the prompt; at least one id is left to run. */
+  /**
+   * Keeps the longest common prefix of the cache and the prompt; at least one id is left to run. Recurrent state can't go
+   * back to a prefix: it goes on from its end, or starts over.
+   */
   #rewind(promptIds: readonly number[]): number {
     let common = 0;
     while (common < promptIds.length - 1 && common < this.#cached.length && promptIds[common] === this.#cached[common]) common++;
+    if (this.#recurrent && (this.#torn || common < this.#cached.length)) common = 0;
+    this.#torn = false;
     this.#cached = this.#cached.slice(0, common);
     this.#writeSeen(this.#cached);
     return common;
@@ -242,6 +266,7 @@ export class Session {
     const size = { tokens: ids.length, context: start + ids.length };
     const { paged } = this.context;
     const run = async () => {
+      this.#torn = true;
       this.startBatch(start, ids);
       const cost = noCounts();
       const encoder = paged ? await paged.run({ stages: this.plan.prefill, size, signal, counts: cost }) : this.#device.createCommandEncoder();
@@ -250,9 +275,15 @@ export class Session {
       encodePass(encoder, paged ? after : [...this.#prefillSteps, ...after], size);
       const submitted = submit(encoder);
       this.#cached.push(...ids);
+      this.#torn = false;
       return submitted;
     };
     return paged ? paged.turns.run(run) : run();
+  }
+
+  /** Whether tokens may run without the host looking on: one that lacked an expert runs again, which recurrent state does not allow. */
+  #mayMiss({ confident }: PagedExperts): boolean {
+    return confident && !this.#recurrent;
   }
 
   /** One token, whose id the sampler left on the GPU. @param looking for missing experts at every layer, even where none is expected */
@@ -260,7 +291,7 @@ export class Session {
     const size = { tokens: 1, context };
     const { paged } = this.context;
     counts.tokens++;
-    if (paged && (looking || !paged.confident)) {
+    if (paged && (looking || !this.#mayMiss(paged))) {
       return paged.turns.run(async () => {
         const encoder = await paged.run({ stages: this.plan.decode, size, signal, counts });
         return this.#submitSteps(encoder, after, size, wantLogits, counts);

@@ -58,7 +58,7 @@ export interface LayerSpec {
 }
 
 /** How tokens of a sequence exchange what they know: attention, or what some layers have in its place. */
-export type MixerSpec = AttentionSpec | MlaSpec;
+export type MixerSpec = AttentionSpec | MlaSpec | ShortConvSpec | DeltaNetSpec;
 
 /** Multi-head attention with grouped key/value heads. */
 export interface AttentionSpec {
@@ -80,6 +80,8 @@ export interface AttentionSpec {
   readonly valuesAreKeys: boolean;
   readonly qkvBias: boolean;
   readonly outputBias: boolean;
+  /** `attn_q` has a gate after each query head, whose sigmoid multiplies the head's output (qwen3next). */
+  readonly outputGate: boolean;
   /** Factor on q·k; usually 1/sqrt(headDim). */
   readonly scale: number;
   /** Positions that a token sees, itself included; 0 = all. */
@@ -116,6 +118,33 @@ export interface MlaSpec {
   readonly normEps: number;
   readonly scale: number;
   readonly rope: RopeSpec;
+}
+
+/** Gated short convolution (LFM2): out(c * conv(b * x)) with b, c, x from one projection; depthwise and causal. */
+export interface ShortConvSpec {
+  readonly kind: 'short-conv';
+  /** Positions that a token sees, itself included. */
+  readonly kernel: number;
+}
+
+/**
+ * Gated DeltaNet (arXiv 2412.06464): a recurrent matrix for each value head, after a short convolution over queries,
+ * keys and values; its output is normed and gated.
+ */
+export interface DeltaNetSpec {
+  readonly kind: 'delta-net';
+  readonly keyHeads: number;
+  /** A multiple of `keyHeads`. */
+  readonly valueHeads: number;
+  /** Size of a query or key head, and of a value head. */
+  readonly keyDim: number;
+  readonly valueDim: number;
+  /** Positions that the convolution sees, the token's own included. */
+  readonly kernel: number;
+  /** Value head v uses key head v / (valueHeads / keyHeads) where grouped, v % keyHeads where tiled. */
+  readonly valueOrder: 'grouped' | 'tiled';
+  /** Of the norm on each head's output. */
+  readonly normEps: number;
 }
 
 export interface RopeSpec {

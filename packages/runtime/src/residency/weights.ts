@@ -32,6 +32,9 @@ interface PooledTensor {
 const GATE_UP = ['ffn_gate', 'ffn_up'] as const;
 const DOWN = ['ffn_down'] as const;
 
+/** Convolutions' kernels are read as they are, like vectors. */
+const CONVOLUTION = /\.(shortconv\.conv|ssm_conv1d)\.weight$/;
+
 /** Tensors that hold a matrix of each expert, from this row of an expert's slice on. */
 interface ExpertTensors {
   readonly tensors: readonly string[];
@@ -263,9 +266,9 @@ export class ModelWeights {
   }
 
   #placeTensor(info: TensorInfo): void {
-    if (info.shape.length === 1) return this.#placeVectors(info.name, [info], [info.shape[0] ?? 0]);
     const { cols } = matrixShape(info);
     const rows = info.shape.slice(0, -1).reduce((product, size) => product * size, 1);
+    if (info.shape.length === 1 || CONVOLUTION.test(info.name)) return this.#placeVectors(info.name, [info], [rows * cols]);
     // Even row counts keep two-byte planes on whole words at every cut.
     const rowBytes = planarBytes(info.type, cols * 32) / 32;
     const most = Math.floor(this.#maxBinding / rowBytes / 32) * 32;

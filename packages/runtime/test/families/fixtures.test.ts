@@ -12,9 +12,12 @@ const RENORMALISED = { ...ROUTER, renormalise: { eps: 0 } };
 const dense = { kind: 'dense' };
 const gemma = { heads: 4, qkNorm: 'per-head', scale: 1, valueNorm: true };
 const mla = { kind: 'mla', heads: 4, plainDim: 64, ropeDim: 32, valueDim: 64, rope: { kind: 'norm', dims: 32 } };
+const shortConv = { kind: 'short-conv', kernel: 3 };
+const deltaNet = { kind: 'delta-net', keyHeads: 2, valueHeads: 4, keyDim: 64, valueDim: 64, kernel: 4 };
+const gated = { kind: 'gqa', qkNorm: 'per-head', outputGate: true, rope: { kind: 'neox', dims: 16 } };
 const residual = { kind: 'moe', router: ROUTER, shared: { kind: 'residual', width: 192 } };
 
-/** What is particular about a family: attention of all layers or of each, and the FFN of each. */
+/** What is particular about a family: the mixer of all layers or of each, and the FFN of each. */
 const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonly object[]; readonly ffn: readonly object[] }>> = {
   'llama-dense-f16': { attention: { qkNorm: 'none', qkvBias: false, rope: { kind: 'norm', frequencyFactors: true } }, ffn: [dense, dense] },
   'mixtral-q5_k': { attention: { qkNorm: 'none', rope: { kind: 'norm', frequencyFactors: false } }, ffn: [{ router: RENORMALISED }, { router: RENORMALISED }] },
@@ -81,6 +84,18 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonl
     ],
     ffn: [0, 1, 2].map(() => ({ activation: 'geglu', router: { ...RENORMALISED, perExpertScale: true, ownNorm: true }, shared: { kind: 'parallel', width: 256 } })),
   },
+  'lfm2moe-q4_0': {
+    attention: [shortConv, { kvHeads: 2, qkNorm: 'per-head', rope: { kind: 'neox' } }, shortConv, { kvHeads: 2 }],
+    ffn: [dense, ...[1, 2, 3].map(() => ({ router: { ...ROUTER, score: 'sigmoid', selectionBias: true, renormalise: { eps: 1e-6 } }, shared: { kind: 'none' } }))],
+  },
+  'qwen3next-q5_0': {
+    attention: [{ ...deltaNet, valueOrder: 'grouped' }, gated],
+    ffn: [0, 1].map(() => ({ router: RENORMALISED, shared: { kind: 'shared', width: 64, gated: true } })),
+  },
+  'qwen35moe-q4_k_m': {
+    attention: [{ ...deltaNet, valueOrder: 'tiled' }, { ...deltaNet, valueOrder: 'tiled' }, gated],
+    ffn: [0, 1, 2].map(() => ({ router: RENORMALISED, shared: { kind: 'shared', width: 256, gated: true } })),
+  },
   'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
 };
 
@@ -108,7 +123,7 @@ describe('specFromGguf on models of every family', () => {
     expect(spec.output.tensor).toBe(dims.tie ? 'token_embd.weight' : 'output.weight');
     expect(spec.layers.map(({ index }) => index)).toEqual(Array.from({ length: dims.L }, (_, index) => index));
     for (const { attention, ffn, ffnNorm } of spec.layers) {
-      expect(ffnNorm.eps).toBeCloseTo(config.rms_norm_eps, 10);
+      expect(ffnNorm.eps).toBeCloseTo(config.rms_norm_eps ?? config.norm_eps, 10);
       if (attention.kind === 'gqa' && arch !== 'gemma4') {
         expect(attention).toMatchObject({ heads: dims.h, kvHeads: dims.kv, headDim: dims.hd, valueDim: dims.hd });
         expect(attention.scale).toBeCloseTo(config.attention_multiplier ?? 1 / Math.sqrt(dims.hd), 12);

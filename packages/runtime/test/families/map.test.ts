@@ -141,7 +141,10 @@ describe('defaults and options', () => {
   });
 
   it('RoPE scaling', async () => {
-    const rope = async (...pairs: WrittenPair[]) => (await map({ arch: 'qwen3' }, { pairs })).layers[0]?.attention.rope;
+    const rope = async (...pairs: WrittenPair[]) => {
+      const { attention } = (await map({ arch: 'qwen3' }, { pairs })).layers[0] ?? {};
+      return attention?.kind === 'gqa' ? attention.rope : undefined;
+    };
     const type = (name: string) => pair('qwen3.rope.scaling.type', T.string, name);
     const factor = pair('qwen3.rope.scaling.factor', T.f32, 4);
     expect(await rope()).toMatchObject({ kind: 'neox', frequencyScale: 1, yarn: null });

@@ -9,6 +9,8 @@ interface Shape {
   readonly kvHeads: number;
   readonly headDim: number;
   readonly valueDim: number;
+  /** Elements after each query head that are not its own. */
+  readonly beside?: number;
   readonly qkNorm: RopeAndCacheArgs['qkNorm'];
   readonly rope: { readonly kind: 'norm' | 'neox'; readonly dims: number } | null;
   readonly qkNormLast?: boolean;
@@ -21,11 +23,12 @@ const BASE = 10_000;
 const POSITIONS = 64;
 
 async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens: number): Promise<void> {
-  const { heads, kvHeads, headDim, valueDim, qkNorm, rope, qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = shape;
+  const { heads, kvHeads, headDim, valueDim, beside = 0, qkNorm, rope, qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = shape;
+  const queryStride = headDim + beside;
   const qWidth = heads * headDim;
   const kWidth = kvHeads * headDim;
   const vWidth = kvHeads * valueDim;
-  const rowWidth = qWidth + kWidth + (valuesAreKeys ? 0 : vWidth);
+  const rowWidth = heads * queryStride + kWidth + (valuesAreKeys ? 0 : vWidth);
   const qkv = t.randomNormal((tokens + 1) * rowWidth, 2);
   const eps = 1e-3;
   const norms = { q: t.randomNormal(qkNorm === 'full' ? qWidth : headDim), k: t.randomNormal(qkNorm === 'full' ? kWidth : headDim) };
@@ -44,6 +47,7 @@ async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens:
     kvHeads,
     headDim,
     valueDim,
+    queryStride,
     qkNorm,
     qkNormEps: eps,
     qkNormLast,
@@ -70,9 +74,11 @@ async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens:
       }).flat();
     };
     const heat = temperature ? 1 + temperature.scale * Math.log(1 + Math.floor((start + token + 1) / temperature.length)) : 1;
-    expected.q.set(prepared(row.subarray(0, qWidth), norms.q).map((value) => value * heat), token * qWidth);
-    expected.k.set(prepared(row.subarray(qWidth, qWidth + kWidth), norms.k), (start + token) * kWidth);
-    const values = valuesAreKeys ? row.subarray(qWidth, qWidth + kWidth) : row.subarray(qWidth + kWidth);
+    const queries = row.subarray(0, heads * queryStride).filter((_, i) => i % queryStride < headDim);
+    const rest = row.subarray(heads * queryStride);
+    expected.q.set(prepared(queries, norms.q).map((value) => value * heat), token * qWidth);
+    expected.k.set(prepared(rest.subarray(0, kWidth), norms.k), (start + token) * kWidth);
+    const values = valuesAreKeys ? rest.subarray(0, kWidth) : rest.subarray(kWidth);
     const ones = new Float32Array(valueDim).fill(1);
     const ready = Array.from({ length: kvHeads }, (_, head) => values.subarray(head * valueDim, (head + 1) * valueDim)).flatMap((own) => [...(valueNorm ? normed(own, ones, eps) : own)]);
     expected.v.set(ready, (start + token) * vWidth);
@@ -95,6 +101,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   'none, wide values': { heads: 3, kvHeads: 3, headDim: 12, valueDim: 20, qkNorm: 'none', rope: null },
   'neox, partial, norm per head': { heads: 8, kvHeads: 2, headDim: 80, valueDim: 80, qkNorm: 'per-head', rope: { kind: 'neox', dims: 20 } },
   'norm, partial, narrow values': { heads: 2, kvHeads: 2, headDim: 192, valueDim: 128, qkNorm: 'none', rope: { kind: 'norm', dims: 64 } },
+  'neox, partial, norm per head, gates beside queries': { heads: 4, kvHeads: 2, headDim: 64, valueDim: 64, beside: 64, qkNorm: 'per-head', rope: { kind: 'neox', dims: 16 } },
   'neox, norm per head': { heads: 6, kvHeads: 1, headDim: 128, valueDim: 128, qkNorm: 'per-head', rope: { kind: 'neox', dims: 128 } },
   'neox, norm over all heads': { heads: 16, kvHeads: 4, headDim: 128, valueDim: 128, qkNorm: 'full', rope: { kind: 'neox', dims: 128 } },
   'norm, norm over all heads': { heads: 1, kvHeads: 1, headDim: 8, valueDim: 8, qkNorm: 'full', rope: { kind: 'norm', dims: 8 } },
@@ -182,6 +189,8 @@ kernelCase('rope refuses shapes that it cannot serve', async (t) => {
     { ...args, headDim: 6 },
     { ...args, heads: 3, kvHeads: 2 },
     { ...args, qkNorm: 'full' },
+    { ...args, queryStride: 4 },
+    { ...args, queryStride: 16, qkNorm: 'full', qNorm: buffer, kNorm: buffer },
     { ...args, qNorm: buffer, kNorm: buffer },
     { ...args, qkNorm: 'unit', qNorm: buffer, kNorm: buffer },
     { ...args, qkNorm: 'full', qNorm: buffer, kNorm: buffer, qkNormLast: true },

@@ -1,7 +1,7 @@
-import { attentionDecode, attentionPrefill, ropeAndCache } from '@gatefold/shaders';
+import { attentionDecode, attentionPrefill, ropeAndCache, type Step } from '@gatefold/shaders';
 import type { AttentionSpec } from '../../model/spec.ts';
 import { joinResidual } from '../join-residual.ts';
-import type { MixerSteps } from './mixer.ts';
+import type { MixerContext, MixerSteps } from './mixer.ts';
 import { product } from './product.ts';
 
 /** Grouped-query attention: Q/K/V, RoPE and cache, attention, output projection. */
@@ -13,7 +13,9 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
   const block = `blk.${index}.`;
   const label = (stage: string) => `layer.${index}.${stage}`;
   const shape = { heads, kvHeads, headDim, valueDim };
-  const qkv = plan.activations('qkv', (heads + kvHeads) * headDim + (attention.valuesAreKeys ? 0 : kvHeads * valueDim));
+  const queryStride = attention.outputGate ? 2 * headDim : headDim;
+  const stride = heads * queryStride + kvHeads * (headDim + (attention.valuesAreKeys ? 0 : valueDim));
+  const qkv = plan.activations('qkv', stride);
   const q = { buffer: plan.activations('query', heads * headDim) };
   const mixed = plan.activations('attention', heads * valueDim);
   const batch = { buffer: session.batch };
@@ -34,6 +36,7 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     ...cache,
     batch,
     ...shape,
+    queryStride,
     qkNorm,
     qkNormEps: attention.qkNormEps,
     qkNormLast: attention.qkNormLast,
@@ -62,6 +65,7 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     mode === 'decode'
       ? attentionDecode(shaders, { ...attend, partial: { buffer: plan.attentionPartial(shape) }, maxContext: plan.contextLength })
       : attentionPrefill(shaders, attend);
+  const gate = attention.outputGate ? gateStep(context, attention, qkv, stride, mixed) : [];
   const joining = joinResidual(plan, layer, 'attention');
   const output = product(context, {
     stage: 'attention_out',
@@ -71,5 +75,19 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     out: joining.out,
     residual: joining.residual,
   });
-  return (await Promise.all([project, rotate, mix, output, ...joining.steps])).flat();
+  return (await Promise.all([project, rotate, mix, gate, output, ...joining.steps])).flat();
 };
+
+/** Gates each head's output. Few models do: the kernel is loaded for them. */
+async function gateStep({ plan, session, layer }: MixerContext, { heads, headDim }: AttentionSpec, qkv: GPUBuffer, stride: number, out: GPUBuffer): Promise<Step> {
+  const { outputGate } = await import('@gatefold/shaders/mixers');
+  return outputGate(plan.shaders, {
+    label: `layer.${layer.index}.output_gate`,
+    heads,
+    headDim,
+    row: { buffer: qkv },
+    stride,
+    out: { buffer: out },
+    batch: { buffer: session.batch },
+  });
+}

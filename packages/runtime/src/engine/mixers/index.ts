@@ -12,5 +12,13 @@ export async function mixerSteps(context: MixerContext): Promise<readonly Step[]
       const { mlaSteps } = await import('./mla.ts');
       return mlaSteps(context, attention);
     }
+    case 'short-conv': {
+      const { shortConvSteps } = await import('./short-conv.ts');
+      return shortConvSteps(context, attention);
+    }
+    case 'delta-net': {
+      const { deltaNetSteps } = await import('./delta-net.ts');
+      return deltaNetSteps(context, attention);
+    }
   }
 }

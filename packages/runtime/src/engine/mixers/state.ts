@@ -1,11 +1,25 @@
 import type { MixerSpec } from '../../model/spec.ts';
 
-/** What a layer's mixer keeps of the tokens before, by name, in bytes for `positions`. */
-export function stateBytes(mixer: MixerSpec, positions: number): Readonly<Record<string, number>> {
+/**
+ * What a layer's mixer keeps of the tokens before, by name, in bytes: caches grow with `positions`, recurrent state does
+ * not.
+ */
+export function stateBytes(mixer: MixerSpec, positions: number, hiddenSize: number): Readonly<Record<string, number>> {
   switch (mixer.kind) {
     case 'gqa':
       return { keys: positions * mixer.kvHeads * mixer.headDim * 4, values: positions * mixer.kvHeads * mixer.valueDim * 4 };
     case 'mla':
       return { latent: positions * (mixer.latentDim + mixer.ropeDim) * 4 };
+    case 'short-conv':
+      return { conv: (mixer.kernel - 1) * hiddenSize * 4 };
+    case 'delta-net': {
+      const { keyHeads, valueHeads, keyDim, valueDim, kernel } = mixer;
+      return { conv: (kernel - 1) * (2 * keyHeads * keyDim + valueHeads * valueDim) * 4, memory: valueHeads * keyDim * valueDim * 4 };
+    }
   }
+}
+
+/** Whether the state is overwritten by each token, so that a session can't go back to an earlier position. */
+export function isRecurrent({ kind }: MixerSpec): boolean {
+  return kind === 'short-conv' || kind === 'delta-net';
 }

@@ -12,6 +12,8 @@ export interface DecoderTraits {
   readonly renormalise: boolean;
   /** Tensor of the norm before the FFN; default: `ffn_norm`. */
   readonly ffnNorm?: string;
+  /** Tensor of the last norm; default: `output_norm`. */
+  readonly finalNorm?: string;
   /** What else is particular about attention, by layer. */
   readonly attention?: (layer: number) => Partial<AttentionSpec>;
   /** What a layer has in place of grouped-query attention; undefined where it has that. */
@@ -53,7 +55,7 @@ export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
     contextLength,
     embedding: { scale: 1, learnedPositions: false },
     layers,
-    finalNorm: norm('output_norm'),
+    finalNorm: norm(traits.finalNorm ?? 'output_norm'),
     output: { tensor: model.tensors.has('output.weight') ? 'output.weight' : 'token_embd.weight', scale: 1, softcap: 0 },
   };
 }
@@ -102,6 +104,7 @@ function mixerSpecs(keys: ModelKeys, { ropeKind, qkNorm = 'none', attention, mix
       valuesAreKeys: false,
       qkvBias: ['attn_q', 'attn_k', 'attn_v'].some((name) => hasTensor(`blk.${layer}.${name}.bias`)),
       outputBias: hasTensor(`blk.${layer}.attn_output.bias`),
+      outputGate: false,
       scale,
       slidingWindow: 0,
       chunked: false,

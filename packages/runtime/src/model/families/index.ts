@@ -12,6 +12,8 @@ import { checkTensors } from './tensors.ts';
 type Family = (keys: ModelKeys) => ModelSpec;
 
 const ernie45 = (): Promise<Family> => import('./ernie4_5.ts').then((module) => module.ernie45);
+const lfm2 = (): Promise<Family> => import('./lfm2.ts').then((module) => module.lfm2);
+const qwen3next = (): Promise<Family> => import('./qwen3next.ts').then((module) => module.qwen3next);
 const granite = (): Promise<Family> => import('./granite.ts').then((module) => module.granite);
 
 /** By GGUF `general.architecture`. Those with little of their own are here; of the others a page downloads the one that its model is of. */
@@ -32,6 +34,10 @@ const FAMILIES = new Map<string, () => Family | Promise<Family>>([
   ['gemma4', () => import('./gemma4.ts').then((module) => module.gemma4)],
   ['ernie4_5-moe', ernie45],
   ['deepseek2', () => import('./deepseek2.ts').then((module) => module.deepseek2)],
+  ['lfm2', lfm2],
+  ['lfm2moe', lfm2],
+  ['qwen3next', qwen3next],
+  ['qwen35moe', qwen3next],
   ['prmoe', () => import('./prmoe.ts').then((module) => module.prmoe)],
 ]);
 

@@ -1,9 +1,11 @@
-import type { AttentionSpec, MixerSpec, MlaSpec } from '../spec.ts';
+import type { AttentionSpec, DeltaNetSpec, MixerSpec, MlaSpec, ShortConvSpec } from '../spec.ts';
 
 export interface ExpectedTensor {
   readonly name: string;
   /** Outermost dimension first. */
   readonly shape: readonly number[];
+  /** A matrix that is read as plain F32, like a vector. */
+  readonly plain?: boolean;
 }
 
 /** Tensors of one layer's mixer. @param block the names' start, `blk.N.` */
@@ -13,12 +15,16 @@ export function mixerTensors(block: string, mixer: MixerSpec, hiddenSize: number
       return attentionTensors(block, mixer, hiddenSize);
     case 'mla':
       return mlaTensors(block, mixer, hiddenSize);
+    case 'short-conv':
+      return shortConvTensors(block, mixer, hiddenSize);
+    case 'delta-net':
+      return deltaNetTensors(block, mixer, hiddenSize);
   }
 }
 
 function* attentionTensors(block: string, attention: AttentionSpec, hiddenSize: number): Generator<ExpectedTensor> {
   const { heads, kvHeads, headDim, valueDim, qkNorm } = attention;
-  const rows = { attn_q: heads * headDim, attn_k: kvHeads * headDim, ...(attention.valuesAreKeys ? {} : { attn_v: kvHeads * valueDim }) };
+  const rows = { attn_q: heads * headDim * (attention.outputGate ? 2 : 1), attn_k: kvHeads * headDim, ...(attention.valuesAreKeys ? {} : { attn_v: kvHeads * valueDim }) };
   for (const [name, count] of Object.entries(rows)) {
     yield { name: `${block}${name}.weight`, shape: [count, hiddenSize] };
     if (attention.qkvBias) yield { name: `${block}${name}.bias`, shape: [count] };
@@ -51,4 +57,24 @@ function* mlaTensors(block: string, mla: MlaSpec, hiddenSize: number): Generator
     yield { name: `${block}attn_v_b.weight`, shape: [heads, valueDim, latentDim] };
   }
   yield { name: `${block}attn_output.weight`, shape: [hiddenSize, heads * valueDim] };
+}
+
+function* shortConvTensors(block: string, { kernel }: ShortConvSpec, hiddenSize: number): Generator<ExpectedTensor> {
+  yield { name: `${block}shortconv.in_proj.weight`, shape: [3 * hiddenSize, hiddenSize] };
+  yield { name: `${block}shortconv.conv.weight`, shape: [hiddenSize, kernel], plain: true };
+  yield { name: `${block}shortconv.out_proj.weight`, shape: [hiddenSize, hiddenSize] };
+}
+
+function* deltaNetTensors(block: string, net: DeltaNetSpec, hiddenSize: number): Generator<ExpectedTensor> {
+  const values = net.valueHeads * net.valueDim;
+  const channels = 2 * net.keyHeads * net.keyDim + values;
+  yield { name: `${block}attn_qkv.weight`, shape: [channels, hiddenSize] };
+  yield { name: `${block}attn_gate.weight`, shape: [values, hiddenSize] };
+  const rates = net.valueOrder === 'tiled' ? ['ssm_beta', 'ssm_alpha'] : ['ssm_ba'];
+  for (const name of rates) yield { name: `${block}${name}.weight`, shape: [(2 * net.valueHeads) / rates.length, hiddenSize] };
+  yield { name: `${block}ssm_conv1d.weight`, shape: [channels, net.kernel], plain: true };
+  yield { name: `${block}ssm_dt.bias`, shape: [net.valueHeads] };
+  yield { name: `${block}ssm_a`, shape: [net.valueHeads] };
+  yield { name: `${block}ssm_norm.weight`, shape: [net.valueDim] };
+  yield { name: `${block}ssm_out.weight`, shape: [hiddenSize, values] };
 }

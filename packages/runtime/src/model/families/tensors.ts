@@ -15,10 +15,10 @@ const COLUMN_MULTIPLE = 32;
  */
 export function checkTensors(spec: ModelSpec, model: GgufModel): void {
   const expected = new Set<string>();
-  for (const { name, shape } of expectedTensors(spec, model)) {
+  for (const { name, shape, plain = shape.length === 1 } of expectedTensors(spec, model)) {
     const info = model.tensors.get(name);
     if (!info || !sameShape(info.shape, shape)) throw new ModelTensorError(name, shape, info?.shape);
-    checkType(info, shape);
+    checkType(info, shape, plain);
     expected.add(name);
   }
   for (const { name, shape } of model.tensors.values()) {
@@ -27,11 +27,11 @@ export function checkTensors(spec: ModelSpec, model: GgufModel): void {
 }
 
 /** Norms, biases and frequency factors are F32; everything else is a matrix of a decodable type. */
-function checkType({ name, type }: TensorInfo, shape: readonly number[]): void {
+function checkType({ name, type }: TensorInfo, shape: readonly number[], plain: boolean): void {
   const format = ggmlType(type);
   const typeName = format?.name ?? `type ${type}`;
   if (!format?.decodable) throw new UnsupportedTensorTypeError(name, typeName);
-  if (shape.length === 1 || name.endsWith('.bias')) {
+  if (plain || name.endsWith('.bias')) {
     if (typeName !== 'F32') throw new UnsupportedTensorTypeError(name, typeName, ['F32']);
   } else if ((shape.at(-1) ?? 0) % COLUMN_MULTIPLE !== 0) {
     throw new ModelTensorError(name, shape, shape, `has ${shape.at(-1)} columns, no multiple of ${COLUMN_MULTIPLE}`);
