@@ -1,6 +1,7 @@
 // The library as a page downloads it: `dist/index.js`, the worker that it starts, and chunks that load when needed.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { noPreload } from '../../scripts/vite/no-preload.ts';
 import { stripWesl } from '../../scripts/vite/strip-wesl.ts';
 
 /** A name of its own for what only models of one family need. */
@@ -12,13 +13,20 @@ const output = {
   entryFileNames: '[name].js',
   chunkFileNames: chunkName('chunk'),
   assetFileNames: '[name]-[hash][extname]',
-  codeSplitting: { groups: [{ name: 'text', test: /@huggingface[\\/](tokenizers|jinja)/ }] },
+  codeSplitting: {
+    groups: [
+      { name: 'preload', test: /vite[\\/]preload-helper/ },
+      { name: 'text', test: /@huggingface[\\/](tokenizers|jinja)/ },
+      // Kernels that all models need stay in one piece, though chunks that load later share some of their code.
+      { name: 'shaders', test: /packages[\\/]shaders[\\/]src[\\/](?!mixers|rare|wgsl[\\/](mixers|rare|quant))/ },
+    ],
+  },
 };
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   base: './',
-  plugins: [stripWesl()],
+  plugins: [noPreload(), stripWesl()],
   worker: {
     format: 'es',
     plugins: () => [stripWesl()],

@@ -1,0 +1,50 @@
+// What a page downloads at once, and what when it is needed; by the import statements of the built files.
+import { readdirSync, readFileSync } from 'node:fs';
+
+const DIST = 'packages/runtime/dist';
+const files = readdirSync(DIST).filter((name) => name.endsWith('.js'));
+const read = (/** @type {string} */ file) => readFileSync(`${DIST}/${file}`, 'utf8');
+
+/**
+ * The file with all that it imports at once.
+ * @param {string} file
+ * @param {Set<string>} [found]
+ */
+function withImports(file, found = new Set()) {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, next = ''] of read(file).matchAll(/(?:from|import)"\.\/([^"]+)"/g)) withImports(next, found);
+  return found;
+}
+
+const named = (/** @type {string} */ start) => files.filter((name) => name.startsWith(start));
+const page = withImports('index.js');
+const pageText = [...page].map(read).join('\n');
+const worker = new Set(named('worker-').filter((name) => pageText.includes(name)).flatMap((name) => [...withImports(name)]));
+const inThread = named('chunk-in-thread-').flatMap((name) => [...withImports(name)]).filter((name) => !page.has(name));
+const later = named('worker-').filter((name) => !worker.has(name));
+const kinds = {
+  families: /^worker-family-/,
+  rare: /^worker-(rare|decoders|evaluate)-/,
+  mixers: /^worker-(mixers|mla|short-conv|delta-net)-/,
+  onDemand: /^worker-(on-demand|manifest-beside)-/,
+};
+const ofKind = (/** @type {RegExp} */ kind) => later.filter((name) => kind.test(name));
+const text = later.filter((name) => !Object.values(kinds).some((kind) => kind.test(name)));
+
+const entry = (/** @type {string} */ name, /** @type {Iterable<string>} */ paths, /** @type {string} */ limit) => ({
+  name,
+  path: Array.from(paths, (file) => `${DIST}/${file}`),
+  gzip: true,
+  limit,
+});
+
+export default [
+  entry('@gatefold/runtime as a page downloads it: page and worker', [...page, ...worker], '100 kB'),
+  entry('tokenisers and template engine, loaded when needed', text, '40 kB'),
+  entry("what is particular about all the model families; a page loads its model's", ofKind(kinds.families), '8 kB'),
+  entry('kernels that few models need, and evaluation with all values in between', ofKind(kinds.rare), '5 kB'),
+  entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),
+  entry('experts on demand and manifests, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),
+  entry('the engine in place of the worker, for load with worker: false', inThread, '100 kB'),
+];
