@@ -24,6 +24,7 @@ const worker = new Set(named('worker-').filter((name) => pageText.includes(name)
 const inThread = named('chunk-in-thread-').flatMap((name) => [...withImports(name)]).filter((name) => !page.has(name));
 const later = named('worker-').filter((name) => !worker.has(name));
 const kinds = {
+  sampling: /^worker-sampling-/,
   families: /^worker-family-/,
   rare: /^worker-(rare|decoders|evaluate)-/,
   mixers: /^worker-(mixers|mla|short-conv|delta-net)-/,
@@ -42,6 +43,7 @@ const entry = (/** @type {string} */ name, /** @type {Iterable<string>} */ paths
 export default [
   entry('@gatefold/runtime as a page downloads it: page and worker', [...page, ...worker], '100 kB'),
   entry('tokenisers and template engine, loaded when needed', text, '40 kB'),
+  entry('sampling, loaded with the first answer', ofKind(kinds.sampling), '8 kB'),
   entry("what is particular about all the model families; a page loads its model's", ofKind(kinds.families), '8 kB'),
   entry('kernels that few models need, and evaluation with all values in between', ofKind(kinds.rare), '5 kB'),
   entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),

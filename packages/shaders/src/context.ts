@@ -2,10 +2,10 @@ import { link } from 'wesl';
 import { KernelArgumentError, ShaderCompilationError } from './errors.ts';
 import type { BatchSize, Step, Workgroups } from './step.ts';
 
-/** Kernel sources that all models may need, keyed by path relative to `wgsl/`, e.g. `quant/q4_0.wesl`. */
+/** Kernel sources that are there from the start, keyed by path relative to `wgsl/`, e.g. `quant/q4_0.wesl`. */
 const sources: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(
-    import.meta.glob<string>(['./wgsl/**/*.wesl', '!./wgsl/{mixers,rare}/*', '!./wgsl/quant/{q2_k,q3_k,q4_1,q5_0,q5_1,q5_k,iq4}.wesl'], {
+    import.meta.glob<string>(['./wgsl/*.wesl', './wgsl/quant/*.wesl', '!./wgsl/quant/{q2_k,q3_k,q4_1,q5_0,q5_1,q5_k,iq4}.wesl'], {
       query: '?raw',
       import: 'default',
       eager: true,
@@ -27,8 +27,8 @@ export interface KernelRequest {
   readonly label: string;
   /** Module path below `wgsl/` without its ending, e.g. `rmsnorm`. Its entry point is `main`. */
   readonly module: string;
-  /** Text of a module that few models need, and that comes with the code that uses it. */
-  readonly source?: string;
+  /** Modules that come with the code that uses them, keyed by path: what not everybody needs at once is loaded late. */
+  readonly sources?: Readonly<Record<string, string>>;
   readonly conditions?: Conditions;
   /** Values of the module's `override` constants (shapes, epsilons). */
   readonly constants?: Readonly<Record<string, number>>;
@@ -75,12 +75,12 @@ export class ShaderContext {
     return { label, pipeline, bindGroup, workgroups, ...(indirect ? { indirect } : {}) };
   }
 
-  #pipeline({ module, source, conditions = {}, constants = {} }: KernelRequest): Promise<GPUComputePipeline> {
+  #pipeline({ module, sources: own = {}, conditions = {}, constants = {} }: KernelRequest): Promise<GPUComputePipeline> {
     const moduleKey = `${module}?${sortedKey(conditions)}`;
     const key = `${moduleKey}#${sortedKey(constants)}`;
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
-      pipeline = this.#module(module, source, conditions, moduleKey).then((shader) =>
+      pipeline = this.#module(module, own, conditions, moduleKey).then((shader) =>
         this.device.createComputePipelineAsync({
           label: key,
           layout: 'auto',
@@ -92,17 +92,17 @@ export class ShaderContext {
     return pipeline;
   }
 
-  #module(module: string, source: string | undefined, conditions: Conditions, key: string): Promise<GPUShaderModule> {
+  #module(module: string, own: Readonly<Record<string, string>>, conditions: Conditions, key: string): Promise<GPUShaderModule> {
     let shader = this.#modules.get(key);
     if (!shader) {
-      shader = this.#compile(module, source, conditions);
+      shader = this.#compile(module, own, conditions);
       this.#modules.set(key, shader);
     }
     return shader;
   }
 
-  async #compile(module: string, source: string | undefined, conditions: Conditions): Promise<GPUShaderModule> {
-    const code = await linkKernel(module, { ...this.features, ...conditions }, source);
+  async #compile(module: string, own: Readonly<Record<string, string>>, conditions: Conditions): Promise<GPUShaderModule> {
+    const code = await linkKernel(module, { ...this.features, ...conditions }, own);
     const shader = this.device.createShaderModule({ label: module, code });
     const info = await shader.getCompilationInfo();
     const errors = info.messages.filter((message) => message.type === 'error');
@@ -116,10 +116,10 @@ export class ShaderContext {
   }
 }
 
-/** Resolves a module's imports and conditions into plain WGSL. @param source the module's text where it is none of the core's */
-export async function linkKernel(module: string, conditions: Conditions = {}, source?: string): Promise<string> {
+/** Resolves a module's imports and conditions into plain WGSL. @param own modules beside those that are always there */
+export async function linkKernel(module: string, conditions: Conditions = {}, own: Readonly<Record<string, string>> = {}): Promise<string> {
   const rare = RARE_TYPES.some((type) => conditions[type]) ? (await import('./rare/decoders.ts')).decoders : {};
-  const weslSrc = { ...sources, ...rare, ...(source === undefined ? {} : { [`${module}.wesl`]: source }) };
+  const weslSrc = { ...sources, ...rare, ...own };
   if (weslSrc[`${module}.wesl`] === undefined) throw new KernelArgumentError(module, 'no such kernel module');
   // Every condition must be known to the linker: those a module asks about and nobody named are false.
   const known: Record<string, boolean> = {};

@@ -55,7 +55,7 @@ export async function deltaNet(context: ShaderContext, args: DeltaNetArgs): Prom
   return context.step({
     label,
     module: 'mixers/delta_net',
-    source,
+    sources: { 'mixers/delta_net.wesl': source },
     conditions: { TILED: valueOrder === 'tiled' },
     constants: {
       KEY_HEADS: keyHeads,

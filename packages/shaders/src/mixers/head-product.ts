@@ -51,7 +51,7 @@ export async function headProduct(context: ShaderContext, args: HeadProductArgs)
   return context.step({
     label,
     module: transposed ? 'mixers/head_product_transposed' : 'mixers/head_product',
-    source: transposed ? transposedSource : source,
+    sources: { 'mixers/head_product.wesl': source, 'mixers/head_product_transposed.wesl': transposedSource },
     conditions: { ...formatConditions([matrix.type]), MANY: many && !transposed },
     constants: {
       TYPE: matrix.type,

@@ -40,7 +40,7 @@ export async function latentCache(context: ShaderContext, args: LatentCacheArgs)
   return context.step({
     label,
     module: 'mixers/latent_cache',
-    source,
+    sources: { 'mixers/latent_cache.wesl': source },
     constants: {
       HEADS: heads,
       ROW: row.stride,

@@ -21,7 +21,7 @@ export function outputGate(context: ShaderContext, { label, heads, headDim, row,
   return context.step({
     label,
     module: 'mixers/output_gate',
-    source,
+    sources: { 'mixers/output_gate.wesl': source },
     constants: { HEADS: heads, HEAD_DIM: headDim, ROW: stride },
     bindings: { 0: row, 1: out, 2: batch },
     workgroups: ({ tokens }) => [Math.ceil((heads * headDim) / 64), tokens, 1],

@@ -35,7 +35,7 @@ export async function shortConv(context: ShaderContext, args: ShortConvArgs): Pr
   return context.step({
     label,
     module: 'mixers/short_conv',
-    source,
+    sources: { 'mixers/short_conv.wesl': source },
     conditions: { GATED: kind === 'gates' },
     constants: { CHANNELS: channels, KERNEL: kernel, ROW: stride },
     bindings: { 0: row, 1: weight, 2: state, 3: out, 4: batch },

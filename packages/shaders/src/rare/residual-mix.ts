@@ -35,7 +35,7 @@ export async function residualMix(context: ShaderContext, args: ResidualMixArgs)
   return context.step({
     label,
     module: 'rare/residual_mix',
-    source,
+    sources: { 'rare/residual_mix.wesl': source },
     conditions,
     constants: { ...constants, TOP_K: topK },
     bindings: { 0: weights.binding, 1: x, 2: bias, 3: routeWeights, 4: coefficients, 5: expertWeights, 6: mlpWeights },

@@ -19,7 +19,7 @@ export function softcap(context: ShaderContext, { label, x, width, cap, rows = '
   return context.step({
     label,
     module: 'rare/softcap',
-    source,
+    sources: { 'rare/softcap.wesl': source },
     constants: { WIDTH: width, CAP: cap },
     bindings: { 0: x },
     workgroups: rows === 'one' ? [across, 1, 1] : ({ tokens }) => [across, tokens, 1],

@@ -60,7 +60,7 @@ export function keptIds(logits: Float64Array, { topK, topP, minP }: Pick<Setting
   return ids.filter((id) => mass(id) >= minP);
 }
 
-/** Every token's -log(time) in the race of one position; see sample_race.wesl for the hash. */
+/** Every token's -log(time) in the race of one position; see sampling/race.wesl for the hash. */
 export function raceScore(logit: number, id: number, position: number, { temperature, seed }: Pick<Settings, 'temperature' | 'seed'>): number {
   const key: [number, number, number] = [seed, position, id];
   let [x, y, z] = key.map((word) => (Math.imul(word, 1664525) + 1013904223) >>> 0) as [number, number, number];
