@@ -21,6 +21,8 @@ export interface LoadOptions {
   readonly gpuBudget?: number | string;
   /** Memory outside the GPU for experts that left it, where there is a `gpuBudget`: bytes, or a share of the experts. Default: none. */
   readonly hostBudget?: number | string;
+  /** After each answer brings more of the model, until all of it is on this device; the next answer interrupts that. Default false. */
+  readonly warmUp?: boolean;
   /** Longest prefill chunk in tokens; default 512. */
   readonly prefillChunk?: number;
   /** Run in a worker of the model's own (default), or in the thread that loads. */
@@ -28,6 +30,7 @@ export interface LoadOptions {
   /** Ends loading and frees all that it took; `load` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: ProgressEvent) => void;
+  readonly onWarmUp?: (event: DownloadEvent) => void;
   /** Told while loading, and as long as the model lives. */
   readonly onWarning?: (warning: Warning) => void;
 }
@@ -46,6 +49,20 @@ export interface ProgressEvent {
   /** Of `bytes`, how many came from the store instead of the source. */
   readonly bytesFromStore: number;
 }
+
+/** How much of a model is on this device, and how fast the rest comes. */
+export interface DownloadEvent {
+  readonly bytes: number;
+  readonly bytesTotal: number;
+  readonly shards: number;
+  readonly shardsTotal: number;
+  readonly networkBytesPerSecond: number;
+  /** Read from the store. */
+  readonly diskBytesPerSecond: number;
+}
+
+/** The nearest place that an expert's weights are in. */
+export type ExpertPlace = 'gpu' | 'host' | 'disk' | 'network';
 
 /** Something a person should know that stops nothing, e.g. a server without Range, a full disk. */
 export interface Warning {
@@ -127,7 +144,7 @@ export interface GenerateHandlers {
 export type GenerateEvent = { readonly token: TokenEvent } | { readonly prefill: PrefillEvent };
 
 /** What happens while a model loads, and warnings afterwards. */
-export type LoadEvent = { readonly progress: ProgressEvent } | { readonly warning: Warning };
+export type LoadEvent = { readonly progress: ProgressEvent } | { readonly warning: Warning } | { readonly warmUp: DownloadEvent };
 
 /** Takes events in order. One that returns a promise is far away: it gets several events a call, and the next call when it has resolved. */
 export type Deliver<Event> = (events: readonly Event[]) => void | Promise<void>;
@@ -209,6 +226,11 @@ export interface SessionGenerateOptions {
   readonly onPrefill?: (event: PrefillEvent) => void;
 }
 
+export interface DownloadOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (event: DownloadEvent) => void;
+}
+
 /** One conversation over a loaded model: a KV cache, and the ids whose keys and values it holds. */
 export interface Session {
   /**
@@ -233,6 +255,13 @@ export interface Model {
   /** Everything that the model computes for a prompt, from embeddings to logits; slow, for checks. */
   evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors>;
   memory(): Promise<MemoryUse>;
+  /** Where the experts of each MoE layer are; all on the GPU where there is no `gpuBudget`. */
+  expertPlaces(): Promise<ExpertPlace[][]>;
+  /**
+   * Brings all of the model to this device, for use offline. Throws what fetching throws, and the signal's reason; what
+   * came until then is kept, and the next call goes on from there.
+   */
+  download(options?: DownloadOptions): Promise<void>;
   /** As in OpenAI's API. */
   readonly chat: { readonly completions: ChatCompletions };
   /** As in OpenAI's API (the older one, of plain text). */
@@ -259,6 +288,10 @@ export interface ModelService {
   abort(session: number): Promise<void>;
   evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors>;
   memory(): Promise<MemoryUse>;
+  expertPlaces(): Promise<ExpertPlace[][]>;
+  /** Rejects when `stopDownload` is called. */
+  download(deliver: Deliver<DownloadEvent>): Promise<void>;
+  stopDownload(): Promise<void>;
   dispose(): Promise<void>;
 }
 

@@ -2,7 +2,7 @@ import { ChatCompletionsApi } from '../api/chat-completions.ts';
 import { CompletionsApi } from '../api/completions.ts';
 import type { ChatCompletions, Completions } from '../api/openai.ts';
 import { SessionPool } from '../api/session-pool.ts';
-import type { ChatMessage, ChatTemplateOptions, DetokenizeOptions, EvalOptions, EvalTensors, MemoryUse, Model, ModelInfo, ModelService, Session, TokenizeOptions } from '../api/types.ts';
+import type { ChatMessage, ChatTemplateOptions, DetokenizeOptions, DownloadOptions, EvalOptions, EvalTensors, ExpertPlace, MemoryUse, Model, ModelInfo, ModelService, Session, TokenizeOptions } from '../api/types.ts';
 import { ModelSession } from './session.ts';
 
 /** The public face of a model service, wherever that runs. */
@@ -45,6 +45,24 @@ export class ServedModel implements Model {
 
   memory(): Promise<MemoryUse> {
     return this.service.memory();
+  }
+
+  expertPlaces(): Promise<ExpertPlace[][]> {
+    return this.service.expertPlaces();
+  }
+
+  async download({ signal, onProgress }: DownloadOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
+    const stop = () => void this.service.stopDownload().catch(() => {});
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      await this.service.download((events) => events.forEach((event) => onProgress?.(event)));
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
   }
 
   dispose(): Promise<void> {

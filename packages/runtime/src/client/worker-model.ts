@@ -4,8 +4,10 @@ import type {
   ChatTemplateOptions,
   Deliver,
   DetokenizeOptions,
+  DownloadEvent,
   EvalOptions,
   EvalTensors,
+  ExpertPlace,
   GenerateEvent,
   GenerateRequest,
   GenerateResult,
@@ -34,13 +36,14 @@ export type WorkerLike = Endpoint & Pick<Worker, 'terminate'>;
  * @param source absolute
  */
 export async function loadInWorker(worker: WorkerLike, source: ModelSource, options: LoadOptions): Promise<ModelService> {
-  const { signal, onProgress, onWarning, worker: _, ...plain } = options;
+  const { signal, onProgress, onWarning, onWarmUp, worker: _, ...plain } = options;
   carryErrors();
   const link = new WorkerLink(worker);
   const onAbort = () => link.lifeline.cut(signal?.reason);
   const deliver: Deliver<LoadEvent> = (events) => {
     for (const event of events) {
       if ('progress' in event) onProgress?.(event.progress);
+      else if ('warmUp' in event) onWarmUp?.(event.warmUp);
       else onWarning?.(event.warning);
     }
   };
@@ -136,6 +139,18 @@ class RemoteModelService implements ModelService {
 
   memory(): Promise<MemoryUse> {
     return this.link.lifeline.run(() => this.remote.memory());
+  }
+
+  expertPlaces(): Promise<ExpertPlace[][]> {
+    return this.link.lifeline.run(() => this.remote.expertPlaces());
+  }
+
+  download(deliver: Deliver<DownloadEvent>): Promise<void> {
+    return this.link.lifeline.run(() => this.remote.download(proxy(deliver)));
+  }
+
+  stopDownload(): Promise<void> {
+    return this.link.lifeline.run(() => this.remote.stopDownload());
   }
 
   dispose(): Promise<void> {

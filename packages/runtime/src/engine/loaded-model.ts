@@ -1,5 +1,5 @@
 import { ShaderContext } from '@gatefold/shaders';
-import type { EvalOptions, EvalTensors, LoadOptions, MemoryUse } from '../api/types.ts';
+import type { EvalOptions, EvalTensors, ExpertPlace, LoadOptions, MemoryUse } from '../api/types.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
 import type { ModelSpec } from '../model/spec.ts';
 import { GpuMemory } from '../residency/gpu-memory.ts';
@@ -79,6 +79,23 @@ export class LoadedModel {
   async upload(shard: Shard, bytes: Uint8Array<ArrayBuffer>, slot?: number): Promise<void> {
     this.#check();
     await this.#uploader.upload(bytes, uploadJobs(this.weights, shard, slot));
+  }
+
+  /** Whether an expert is not on the GPU, but a slot is free for it. */
+  hasRoomFor(shard: Shard): boolean {
+    return this.#paged?.residency.hasRoomFor(shard) ?? false;
+  }
+
+  /** Puts an expert into a free slot, where there is one. */
+  async fill(shard: Shard, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const paged = this.#paged;
+    if (paged && this.hasRoomFor(shard)) await paged.turns.run(() => paged.residency.fill(shard, bytes));
+  }
+
+  /** Where the experts of each MoE layer are. */
+  expertPlaces(): ExpertPlace[][] {
+    const paged = this.#paged;
+    return moeLayers(this.spec).map(({ index, ffn }) => paged?.residency.places(index).slice(0, ffn.experts) ?? Array.from({ length: ffn.experts }, () => 'gpu'));
   }
 
   /**

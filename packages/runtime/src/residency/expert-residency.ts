@@ -1,3 +1,4 @@
+import type { ExpertPlace } from '../api/types.ts';
 import { SourceError } from '../shards/errors.ts';
 import type { Shard } from '../shards/shard.ts';
 import type { HostTier } from './host-tier.ts';
@@ -82,6 +83,35 @@ export class ExpertResidency {
     } finally {
       this.publish(layer);
     }
+  }
+
+  /** Whether an expert is elsewhere and would find a free slot. */
+  hasRoomFor({ layer = -1, expert = -1 }: Shard): boolean {
+    const slots = this.#layers.get(layer);
+    return slots !== undefined && slots.free > 0 && !slots.isResident(expert);
+  }
+
+  /** Puts an expert into a free slot, where there is one. */
+  async fill(shard: Shard, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { layer = -1, expert = -1 } = shard;
+    if (!this.hasRoomFor(shard)) return;
+    const slots = this.#slots(layer);
+    const { slot } = slots.take(new Set());
+    await this.place(shard, bytes, slot);
+    slots.put(expert, slot, this.#version + 1);
+    this.publish(layer);
+  }
+
+  /** Where each expert of a layer is. */
+  places(layer: number): ExpertPlace[] {
+    const slots = this.#slots(layer);
+    const count = this.weights.experts(layer).slots.size / 4;
+    return Array.from({ length: count }, (_, expert) => {
+      const shard = this.#shards.get(`${layer}.${expert}`);
+      if (slots.isResident(expert)) return 'gpu';
+      if (shard && this.host.has(shard)) return 'host';
+      return shard && this.host.isStored(shard) ? 'disk' : 'network';
+    });
   }
 
   /** Writes a layer's slot table. @param only show no others than these, for a round of a pass */

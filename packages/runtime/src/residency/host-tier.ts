@@ -36,6 +36,14 @@ export class HostTier implements ShardReader {
     return this.#kept.has(shard.id);
   }
 
+  get isKeeping(): boolean {
+    return this.inner.isKeeping;
+  }
+
+  flush(): Promise<void> {
+    return this.inner.flush();
+  }
+
   isStored(shard: Shard): boolean {
     return this.has(shard) || this.inner.isStored(shard);
   }

@@ -8,6 +8,7 @@ import type { Shard, ShardConsumer, ShardPlan, ShardReader, ShardStats } from '.
 import type { ByteSource } from './source.ts';
 import { abortable } from './sources/abort.ts';
 import type { HashedShard, ModelStore } from './store/model-store.ts';
+import { withLocks } from './store/shard-locks.ts';
 import { Transfer, type Joined } from './transfer.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -73,6 +74,14 @@ export class ShardLoader implements ShardReader {
     } finally {
       this.#progress = undefined;
     }
+  }
+
+  get isKeeping(): boolean {
+    return this.store.writable;
+  }
+
+  flush(): Promise<void> {
+    return this.store.flush();
   }
 
   isStored(shard: Shard): boolean {
@@ -147,9 +156,15 @@ export class ShardLoader implements ShardReader {
   }
 
   async #bring(batch: readonly Shard[], signal: AbortSignal): Promise<ReadonlyMap<string, Bytes>> {
+    const { found, missing } = await this.#readStored(batch);
+    if (missing.length > 0) for (const [id, bytes] of await this.#bringFromAfar(missing, signal)) found.set(id, bytes);
+    return found;
+  }
+
+  async #readStored(shards: readonly Shard[]): Promise<{ readonly found: Map<string, Bytes>; readonly missing: readonly Shard[] }> {
     const found = new Map<string, Bytes>();
     const missing: Shard[] = [];
-    for (const shard of batch) {
+    for (const shard of shards) {
       const bytes = await this.store.read(shard);
       if (!bytes) missing.push(shard);
       else {
@@ -160,8 +175,21 @@ export class ShardLoader implements ShardReader {
         this.#progress?.addShard();
       }
     }
-    if (missing.length > 0) for (const { shard, bytes } of await this.#fetchVerified(missing, signal)) found.set(shard.id, bytes);
-    return found;
+    return { found, missing };
+  }
+
+  /** Of several tabs that want a shard one fetches it, and the others read what it has stored. */
+  #bringFromAfar(shards: readonly Shard[], signal: AbortSignal): Promise<ReadonlyMap<string, Bytes>> {
+    const names = this.store.writable ? shards.map(({ id }) => `gatefold/${this.plan.modelId}/${id}`) : [];
+    return withLocks(names, signal, async (hold) => {
+      await this.store.lookAgain(shards);
+      const { found, missing } = await this.#readStored(shards);
+      if (missing.length === 0) return found;
+      const fetched = await this.#fetchVerified(missing, signal);
+      hold(this.store.written(missing));
+      for (const { shard, bytes } of fetched) found.set(shard.id, bytes);
+      return found;
+    });
   }
 
   async #fetchVerified(shards: readonly Shard[], signal: AbortSignal): Promise<readonly HashedShard[]> {

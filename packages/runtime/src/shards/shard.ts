@@ -48,6 +48,10 @@ export interface ShardReader {
   readAll(shards: readonly Shard[], onShard: ShardConsumer, options?: { signal?: AbortSignal }): Promise<void>;
   /** Whether a shard is kept on this device. */
   isStored(shard: Shard): boolean;
+  /** Whether what is read is kept on this device. */
+  readonly isKeeping: boolean;
+  /** Waits until what was read is stored. */
+  flush(): Promise<void>;
   readonly stats: ShardStats;
 }
 

@@ -5,7 +5,7 @@ import { openSource } from '../shards/sources/open.ts';
 import { loadModel, type OpenSource } from './load-model.ts';
 
 /** `LoadOptions` that can be in a message; callbacks and the signal have other ways. */
-type PortLoadOptions = Omit<LoadOptions, 'worker' | 'signal' | 'onProgress' | 'onWarning'>;
+type PortLoadOptions = Omit<LoadOptions, 'worker' | 'signal' | 'onProgress' | 'onWarning' | 'onWarmUp'>;
 
 /** What the page reaches in a model's worker: it loads one model and lives as long as that. */
 export class ModelHost {
@@ -23,6 +23,7 @@ export class ModelHost {
       signal: AbortSignal.any([this.#closing.signal, events.failure]),
       onProgress: (progress) => events.push({ progress }),
       onWarning: (warning) => events.push({ warning }),
+      onWarmUp: (warmUp) => events.push({ warmUp }),
     });
     const service = await this.#loading;
     await events.flush();

@@ -53,7 +53,7 @@ async function loadOnto(
   const progress = new LoadProgress(options.onProgress);
   progress.enter('header');
   const store = await openStore(options.store, onWarning);
-  const { gguf, loader } = await openModel(open(onWarning), store, { useManifest: true, onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
+  const { gguf, uses, loader } = await openModel(open(onWarning), store, { useManifest: true, onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
   const spec = await specFromGguf(gguf);
   const model = await LoadedModel.allocate(gpu.device, spec, gguf, options);
   try {
@@ -77,7 +77,10 @@ async function loadOnto(
     // The first session compiles the shaders, and shows that there is memory for one.
     model.disposeSession(await model.createSession());
     signal?.throwIfAborted();
-    const service = new LocalModelService(model, lifeline, loader, await text, modelInfo(gguf, loader.plan, model, gpu.summary, await text));
+    const service = new LocalModelService(model, lifeline, loader, await text, modelInfo(gguf, loader.plan, model, gpu.summary, await text), {
+      uses,
+      ...(options.warmUp ? { onWarmUp: options.onWarmUp ?? (() => {}) } : {}),
+    });
     progress.enter('ready');
     return service;
   } catch (error) {

@@ -3,8 +3,10 @@ import type {
   ChatTemplateOptions,
   Deliver,
   DetokenizeOptions,
+  DownloadEvent,
   EvalOptions,
   EvalTensors,
+  ExpertPlace,
   GenerateEvent,
   GenerateRequest,
   GenerateResult,
@@ -22,10 +24,19 @@ import type { Lifeline } from '../port/lifeline.ts';
 import type { ShardReader } from '../shards/shard.ts';
 import { generateStats } from './generate-stats.ts';
 import type { ModelText } from './text.ts';
+import { WarmUp } from './warm-up.ts';
 
 interface OpenSession {
   readonly session: Session;
   running: Running | undefined;
+}
+
+/** What a service does by itself. */
+export interface Background {
+  /** How often experts are used, by shard id, as far as is known. */
+  readonly uses?: ReadonlyMap<string, number>;
+  /** Where it is given, the rest of the model comes while the model is idle. */
+  readonly onWarmUp?: (event: DownloadEvent) => void;
 }
 
 interface Running {
@@ -37,6 +48,9 @@ interface Running {
 export class LocalModelService implements ModelService {
   readonly #sessions = new Map<number, OpenSession>();
   readonly #expertsPerToken: number;
+  readonly #uses: ReadonlyMap<string, number>;
+  readonly #warmUp: WarmUp | undefined;
+  readonly #downloads = new Set<AbortController>();
   #nextSession = 1;
   #disposed = false;
 
@@ -47,7 +61,11 @@ export class LocalModelService implements ModelService {
     readonly reader: ShardReader,
     readonly text: ModelText,
     readonly modelInfo: ModelInfo,
+    background: Background = {},
   ) {
+    const { onWarmUp } = background;
+    this.#uses = background.uses ?? new Map();
+    this.#warmUp = onWarmUp && new WarmUp((signal, onEvent) => this.#download(signal, onEvent), onWarmUp);
     this.#expertsPerToken = moeLayers(model.spec).reduce((sum, { ffn }) => sum + ffn.topK, 0);
   }
 
@@ -96,10 +114,12 @@ export class LocalModelService implements ModelService {
     const end = this.#run(() => this.#generate(open.session, request, deliver, abort.signal));
     const running = { abort, end };
     open.running = running;
+    this.#warmUp?.pause();
     try {
       return await end;
     } finally {
       open.running = undefined;
+      this.#warmUp?.resume();
     }
   }
 
@@ -115,14 +135,41 @@ export class LocalModelService implements ModelService {
     return this.#run(async () => this.model.memoryUse());
   }
 
+  expertPlaces(): Promise<ExpertPlace[][]> {
+    return this.#run(async () => this.model.expertPlaces());
+  }
+
+  async download(deliver: Deliver<DownloadEvent>): Promise<void> {
+    const stopping = new AbortController();
+    const events = new EventBatcher(deliver);
+    this.#downloads.add(stopping);
+    try {
+      await this.#run(() => this.#download(AbortSignal.any([stopping.signal, events.failure]), (event) => events.push(event)));
+      await events.flush();
+    } finally {
+      this.#downloads.delete(stopping);
+    }
+  }
+
+  async stopDownload(): Promise<void> {
+    for (const download of this.#downloads) download.abort();
+  }
+
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#warmUp?.stop();
+    await this.stopDownload();
     await Promise.all(Array.from(this.#sessions.values(), stop));
     this.#sessions.clear();
     this.lifeline.cut(new DisposedError('model'));
     this.model.dispose();
     this.model.memory.device.destroy();
+  }
+
+  async #download(signal: AbortSignal, onEvent: (event: DownloadEvent) => void): Promise<void> {
+    const { download } = await import('./download.ts');
+    await download({ model: this.model, reader: this.reader, uses: this.#uses, signal, onEvent });
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {

@@ -115,6 +115,14 @@ export class FakeService implements ModelService {
     return { gpuBytes: 0, gpuBuffers: 0, weightBytes: 0, hostBytes: 0, kvBytes: 0 };
   }
 
+  async expertPlaces(): Promise<never[]> {
+    return [];
+  }
+
+  async download(): Promise<void> {}
+
+  async stopDownload(): Promise<void> {}
+
   async dispose(): Promise<void> {
     this.disposed = true;
   }

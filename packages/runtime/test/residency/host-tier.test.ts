@@ -18,6 +18,8 @@ function reader(): ShardReader & { readonly asked: string[] } {
     plan: { modelId: 'm', shards: [] },
     stats: { bytesFetched: 0, shardsFetched: 0, bytesFromStore: 0, shardsFromStore: 0 },
     isStored: () => false,
+    isKeeping: false,
+    flush: async () => {},
     read,
     readAll: async (shards, onShard) => {
       for (const shard of shards) await onShard(shard, await read(shard));

@@ -31,6 +31,10 @@ export class IndexedDbStore implements ShardStore {
     return new Map(entries.map(([[, , shard], record]) => [shard ?? '', record]));
   }
 
+  async record(modelId: string, shardId: string): Promise<ShardRecord | undefined> {
+    return get<ShardRecord>(['record', modelId, shardId], this.#store);
+  }
+
   async get(modelId: string, shardId: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const blob = await get<Blob>(['bytes', modelId, shardId], this.#store);
     return blob && new Uint8Array(await blob.arrayBuffer());

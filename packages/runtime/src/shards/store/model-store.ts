@@ -91,6 +91,21 @@ export class ModelStore {
     this.#writes.add(write);
   }
 
+  /** Sees shards that another tab has stored since. */
+  async lookAgain(shards: readonly Shard[]): Promise<void> {
+    if (!this.#writable) return;
+    const unknown = shards.filter(({ id }) => !this.#records.has(id));
+    await this.attempt(async () => {
+      const records = await Promise.all(unknown.map(({ id }) => this.#store.record(this.#model.id, id)));
+      for (const [i, record] of records.entries()) if (record) this.#records.set(unknown[i]?.id ?? '', record);
+    });
+  }
+
+  /** Waits until these shards are stored, where they are on their way. */
+  async written(shards: readonly Shard[]): Promise<void> {
+    await Promise.all(shards.map(({ id }) => this.#writing.get(id)));
+  }
+
   /** Waits until more may be written. */
   async room(): Promise<void> {
     while (this.#pendingBytes > MAX_PENDING_BYTES) await Promise.race(this.#writes);

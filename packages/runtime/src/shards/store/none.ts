@@ -5,6 +5,7 @@ export const NO_STORE: ShardStore = {
   kind: 'none',
   addModel: async () => {},
   records: async () => new Map(),
+  record: async () => undefined,
   get: async () => undefined,
   put: async () => {},
   getHeader: async () => undefined,

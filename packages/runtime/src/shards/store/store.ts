@@ -59,6 +59,8 @@ export interface ShardStore {
   addModel(model: ModelEntry): Promise<void>;
   /** Records of the shards that are there in whole, by shard id. */
   records(modelId: string): Promise<ReadonlyMap<string, ShardRecord>>;
+  /** Record of one shard; undefined where it is not there in whole. */
+  record(modelId: string, shardId: string): Promise<ShardRecord | undefined>;
   /** A shard's bytes as they are found; undefined where there are none. */
   get(modelId: string, shardId: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /**
