@@ -1,19 +1,9 @@
 import { join } from 'node:path';
 import { dawnGpu } from '../../../shaders/test/harness/dawn.ts';
 import type { LoadOptions } from '../../src/api/types.ts';
-import { requestGpu } from '../../src/engine/device.ts';
-import { LoadedModel } from '../../src/engine/loaded-model.ts';
-import { specFromGguf } from '../../src/model/families/index.ts';
-import { openModel } from '../../src/shards/open-model.ts';
-import { PathSource } from '../../src/shards/sources/path.ts';
-import { NO_STORE } from '../../src/shards/store/none.ts';
+import { openOn, type OpenFixture } from './open-on.ts';
 
-export interface OpenFixture {
-  readonly model: LoadedModel;
-  readonly device: GPUDevice;
-  /** GPU errors that nobody caught. */
-  readonly stray: readonly string[];
-}
+export type { OpenFixture };
 
 /** A fixture's model on Node's Dawn, all weights resident. */
 export function openFixture(folder: string, options: LoadOptions = {}): Promise<OpenFixture> {
@@ -21,18 +11,6 @@ export function openFixture(folder: string, options: LoadOptions = {}): Promise<
 }
 
 /** A GGUF file on Node's Dawn, all weights resident unless the options say otherwise. */
-export async function openFile(path: string, options: LoadOptions = {}): Promise<OpenFixture> {
-  const { device } = await requestGpu(dawnGpu());
-  const stray: string[] = [];
-  device.addEventListener('uncapturederror', ({ error }) => stray.push(error.message));
-  const { gguf, loader } = await openModel(new PathSource(path), NO_STORE);
-  const model = await LoadedModel.allocate(device, await specFromGguf(gguf), gguf, options);
-  let ropeFactors: Float32Array<ArrayBuffer> | undefined;
-  const shards = model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards;
-  await loader.loadAll(shards, async (shard, bytes) => {
-    if (shard.ranges[0]?.tensor === 'rope_freqs.weight') ropeFactors = new Float32Array(bytes.slice().buffer);
-    await model.upload(shard, bytes);
-  });
-  await model.ready(loader, ropeFactors);
-  return { model, device, stray };
+export function openFile(path: string, options: LoadOptions = {}): Promise<OpenFixture> {
+  return openOn(dawnGpu(), path, options);
 }

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
-/** Bundles a module of this folder, with everything that it imports, into the text of one ES module. */
+/** Bundles a module, with everything that it imports, into the text of one ES module. @param entry its path, from this folder if relative */
 export async function bundle(entry: string): Promise<string> {
   const result = await build({
     configFile: false,

@@ -1,41 +1,16 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { findLlvmpipeIcd } from '../../../../scripts/firefox.mjs';
-import { bundle } from './bundle.ts';
+import { join } from 'node:path';
+import { startDeno } from './deno-process.ts';
 import type { KernelHost } from './host.ts';
 import type { Answer } from './stdio-guest.ts';
 
-/** Deno with its wgpu (Naga) on llvmpipe, or on the real GPU if `GATEFOLD_GPU=real`. */
+/** Kernel cases in Deno. */
 export async function openDeno(): Promise<KernelHost> {
-  const folder = await mkdtemp(join(tmpdir(), 'gatefold-deno-'));
-  const script = join(folder, 'guest.mjs');
-  await writeFile(script, await bundle('stdio-guest.ts'));
-  const icd = process.env['GATEFOLD_GPU'] === 'real' ? undefined : findLlvmpipeIcd();
-  const program = join(dirname(createRequire(import.meta.url).resolve('deno/package.json')), 'bin.cjs');
-  const deno = spawn(process.execPath, [program, 'run', '-A', '--unstable-webgpu', script], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    // wgpu warns on every start where XDG_RUNTIME_DIR is unset.
-    env: { XDG_RUNTIME_DIR: folder, ...process.env, ...(icd ? { VK_ICD_FILENAMES: icd } : {}), NO_COLOR: '1' },
-  });
-  const ended = once(deno, 'exit');
-  const answers = createInterface({ input: deno.stdout })[Symbol.asyncIterator]();
+  const deno = await startDeno<Answer>(join(import.meta.dirname, 'stdio-guest.ts'));
   return {
     async run(request) {
-      deno.stdin.write(`${JSON.stringify(request)}\n`);
-      const line = await answers.next();
-      if (line.done) return `Deno ended in "${request.name}" with code ${deno.exitCode ?? deno.signalCode}`;
-      const answer: Answer = JSON.parse(line.value);
-      return answer.failure;
+      const answer = await deno.ask(request);
+      return answer ? answer.failure : `Deno ended in "${request.name}" with ${deno.end}`;
     },
-    async close() {
-      deno.stdin.end();
-      await ended;
-      await rm(folder, { recursive: true });
-    },
+    close: () => deno.close(),
   };
 }
