@@ -1,3 +1,4 @@
+import { withoutPredictionLayers } from '../model/families/prediction-layers.ts';
 import { readGguf } from '../model/gguf/read.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
 import { ShardLoader, type LoaderOptions } from './loader.ts';
@@ -34,7 +35,7 @@ export async function openModel(source: ByteSource, store: ShardStore, options: 
     options.onProgress?.({ phase: 'header', bytes: headerBytesFetched, bytesTotal: headerBytesFetched, shards: 0, shardsTotal: 0, bytesFromStore: 0 });
   };
   const readOptions = { onBytes, ...(options.signal ? { signal: options.signal } : {}) };
-  const gguf = await readGguf(recorded ?? source, readOptions);
+  const gguf = withoutPredictionLayers(await readGguf(recorded ?? source, readOptions));
   const plan = await planShards(gguf, readOptions);
   const name = gguf.metadata.get('general.name');
   const entry = {
