@@ -1,5 +1,6 @@
 import { attentionPartialBytes, moePlanBytes, ropeTable, samplerScratchBytes, type AttentionShape, type MoePlanShape, type ShaderContext } from '@gatefold/shaders';
 import type { ModelSpec, RopeSpec } from '../model/spec.ts';
+import { LimitError } from '../residency/errors.ts';
 import type { ModelWeights } from '../residency/weights.ts';
 import type { GpuMemory } from '../residency/gpu-memory.ts';
 import type { PagedExperts } from './experts/paged-experts.ts';
@@ -40,9 +41,18 @@ export class PlanContext {
     memory.device.queue.writeBuffer(this.ones, 0, new Float32Array(assignments).fill(1));
   }
 
-  /** A mixer's activations: [chunk, width] f32. Layers share those of one name and width, since they run one after the other. */
+  /**
+   * A mixer's activations: [chunk, width] f32. Layers share those of one name and width, since they run one after the other.
+   * Throws `LimitError` for more than a kernel can bind.
+   */
   activations(name: string, width: number): GPUBuffer {
-    return this.#sharedStorage(name, this.chunk * width * 4);
+    const bytes = this.chunk * width * 4;
+    const available = this.memory.device.limits.maxStorageBufferBindingSize;
+    if (bytes > available) {
+      const most = Math.floor(available / (width * 4));
+      throw new LimitError('maxStorageBufferBindingSize', bytes, available, `A pass of ${this.chunk} tokens (prefillChunk: at most ${most} here)`);
+    }
+    return this.#sharedStorage(name, bytes);
   }
 
   /** Partial results of split attention at full context. */

@@ -1,7 +1,13 @@
 // Sessions of models with recurrent state, which unlike a KV cache can't be cut back to a prefix.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isRecurrent } from '../../src/engine/mixers/state.ts';
 import { fixtures } from '../fixtures/fixtures.ts';
 import { openFixture, type OpenFixture } from './open-fixture.ts';
+
+it('are those whose state does not grow', () => {
+  expect(isRecurrent({ kind: 'short-conv', kernel: 3 })).toBe(true);
+  expect(isRecurrent({ kind: 'delta-net', keyHeads: 2, valueHeads: 4, keyDim: 8, valueDim: 8, kernel: 4, valueOrder: 'tiled', normEps: 1e-6 })).toBe(true);
+});
 
 const PROMPT = [17, 300, 5, 42, 7, 99, 250, 1, 8, 64, 128, 3, 77];
 

@@ -7,7 +7,8 @@ import type { GgufModel, GgufValue, TensorInfo } from '../../src/model/gguf/type
 import { leastCost, measure } from './measure.ts';
 import { MemorySource } from './memory-source.ts';
 import { anyValue, EVERY_TYPE, mutate, mutations, type FuzzedFile } from './mutate.ts';
-import { pair, strings, tinyModel, type TinyOptions } from './tiny-model.ts';
+import { MIXER_FAMILIES, tinyMixerModel } from './tiny-mixers.ts';
+import { pair, strings, tinyModel } from './tiny-model.ts';
 import { T, writeGguf } from './write-gguf.ts';
 
 /** Together 100,000. */
@@ -21,13 +22,14 @@ const MAX_TIMES_INPUT = 4;
 const PIECES_TIMES_INPUT = 3;
 const MAX_MILLISECONDS = 1000;
 
-const KINDS: readonly TinyOptions[] = [{ arch: 'llama' }, { arch: 'llama', experts: 2 }, { arch: 'qwen3' }, { arch: 'olmoe', layers: 2 }, { arch: 'qwen3moe' }, { arch: 'prmoe' }];
+const OPTIONS = [{ arch: 'llama' }, { arch: 'llama', experts: 2 }, { arch: 'qwen3' }, { arch: 'olmoe', layers: 2 }, { arch: 'qwen3moe' }, { arch: 'prmoe' }] as const;
+const KINDS = [...OPTIONS.map((options) => () => tinyModel(options)), ...MIXER_FAMILIES.map((arch) => () => tinyMixerModel(arch))];
 
 /** A valid file of each family, with values of all types, and one with a vocabulary that outweighs all else. */
 async function validFiles(): Promise<FuzzedFile[]> {
   return Promise.all(
-    [...KINDS, { arch: 'llama' } as const].map(async (kind, i) => {
-      const { pairs, tensors } = tinyModel(kind);
+    [...KINDS, () => tinyModel({ arch: 'llama' })].map(async (tiny, i) => {
+      const { pairs, tensors } = tiny();
       const extra = EVERY_TYPE.flatMap((type) => [pair(`one.${type}`, type, 1), pair(`many.${type}`, T.array, { type, values: [1, 0, 1] })]);
       const vocabulary = strings('tokenizer.ggml.merges', Array.from({ length: i < KINDS.length ? 2 : 3000 }, (_, n) => `m ${n}`));
       const { bytes, fields } = writeGguf({ pairs: [...pairs, ...extra, vocabulary], tensors });
