@@ -14,7 +14,7 @@ const sources: Readonly<Record<string, string>> = Object.fromEntries(
 );
 
 /** Conditions of tensor types whose decoders are loaded when a model has them. */
-const RARE_TYPES = ['Q2_K', 'Q3_K', 'Q4_1', 'Q5_0', 'Q5_1', 'Q5_K', 'IQ4_NL', 'IQ4_XS', 'MXFP4'].map((type) => `WEIGHT_${type}`);
+const RARE_TYPES = ['Q2_K', 'Q3_K', 'Q4_1', 'Q5_0', 'Q5_1', 'Q5_K', 'IQ4_NL', 'IQ4_XS', 'MXFP4', 'NVFP4'].map((type) => `WEIGHT_${type}`);
 
 /** Threads of a subgroup on adapters that run on a CPU, at most. */
 const CPU_SUBGROUP = 4;

@@ -52,6 +52,7 @@ export const PLANAR_FORMATS: readonly PlanarFormat[] = [
   format('IQ4_NL', 20, 32, [2, 16], [0, 2]), // indices | d f16
   format('IQ4_XS', 23, 256, [8, 128], [0, 8]), // indices | d f16 and scales
   format('MXFP4', 39, 32, [1, 16], [0, 1]), // indices | exponent
+  format('NVFP4', 40, 64, [4, 32], [0, 4]), // indices | scales E4M3
 ];
 
 /** @param type ggml type number. Throws `KernelArgumentError` for a type that no kernel decodes. */

@@ -26,6 +26,13 @@ class Block {
 const NON_LINEAR = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6];
 
+/** An unsigned float of 4 bits of exponent and 3 of mantissa; NaN's code is 0, as in ggml. */
+function e4m3(bits: number): number {
+  const [exponent, mantissa] = [(bits >> 3) & 15, bits & 7];
+  if (bits === 127) return 0;
+  return exponent === 0 ? mantissa * 2 ** -9 : (1 + mantissa / 8) * 2 ** (exponent - 7);
+}
+
 /** Q4_K and Q5_K: scale and minimum number j (0-7) of the 12 bytes at 4 (`get_scale_min_k4`). */
 function kScales(b: Block, j: number): readonly [scale: number, min: number] {
   const s = (i: number): number => b.byte(4 + i);
@@ -89,6 +96,11 @@ const VALUES: Readonly<Record<string, (b: Block, i: number) => number>> = {
     const high = (b.view.getUint16(2, true) >> (2 * j)) & 3;
     return b.half(0) * (low + 16 * high - 32) * (NON_LINEAR[b.nibble(8 + 16 * j, i % 32)] ?? NaN);
   },
+  NVFP4: (b, i) => {
+    const part = Math.floor(i / 16);
+    const nibble = (b.byte(4 + 8 * part + (i % 8)) >> (i % 16 < 8 ? 0 : 4)) & 15;
+    return e4m3(b.byte(part)) * (E2M1[nibble] ?? NaN);
+  },
   MXFP4: (b, i) => 2 ** (b.byte(0) - 127) * (E2M1[b.nibble(1, i)] ?? NaN),
 };
 
@@ -133,6 +145,7 @@ export function randomBlocks(t: KernelTest, type: number, elements: number, size
     const jitter = exponent + t.randomInt(3) - 1;
     if (name === 'F32') view.setFloat32(at, size * (2 * t.random() - 1), true);
     if (name === 'BF16') view.setUint16(at, (t.randomInt(2) << 15) | ((127 + jitter) << 7) | t.randomInt(128), true);
+    if (name === 'NVFP4') for (let part = 0; part < 4; part++) view.setUint8(at + part, (Math.max(0, 6 + jitter) << 3) | t.randomInt(8));
     if (name === 'MXFP4') view.setUint8(at, 125 + jitter);
     for (const place of scales?.at ?? []) {
       view.setUint16(at + place, (t.randomInt(2) << 15) | (Math.max(0, 15 + jitter) << 10) | t.randomInt(1024), true);

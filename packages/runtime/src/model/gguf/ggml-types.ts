@@ -55,7 +55,7 @@ const GGML_TYPES: readonly GgmlType[] = [
   known('TQ1_0', 34, 256, 54),
   known('TQ2_0', 35, 256, 66),
   decoded('MXFP4', 39, 32, 17),
-  known('NVFP4', 40, 64, 36),
+  decoded('NVFP4', 40, 64, 36),
   known('Q1_0', 41, 128, 18),
 ];
 
