@@ -41,6 +41,16 @@ const deepseekV3: PreTokenizer = {
     `[!"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_\`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|${SPACES}`,
   ],
 };
+/** Han characters and kana, and Hangul syllables, as DeepSeek's first tokenizers see them. */
+const DEEPSEEK_CJK = '[一-龥\\u0800-一가-\\ud7ff]+';
+/** Letters with case, but for those of these scripts and of mathematics. */
+const DEEPSEEK_LETTER =
+  '(?![\\u0560-\\u0588\\u10c7-\\u10ff\\u1c80-\\u1c8a\\u2d00-\\u2d2d\\ua790-\\ua7ff\\uab30-\\uab6f\\u{10570}-\\u{105bc}\\u{10d50}-\\u{10d85}\\u{16e40}-\\u{1df2a}])[\\p{Lu}\\p{Ll}\\p{Lt}\\u0295]';
+/** DeepSeek-V2 as well. */
+const deepseekLlm: PreTokenizer = {
+  patterns: ['[\\r\\n]', `\\s?(?:${DEEPSEEK_LETTER})+`, '\\s?[!-\\/:-~！-／：-～‘-‟　-。]+', '\\s+$', DEEPSEEK_CJK, '\\p{N}'],
+};
+const deepseekCoder: PreTokenizer = { patterns: ['[\\r\\n]', '\\s?\\p{L}+', '\\s?\\p{P}+', DEEPSEEK_CJK, '\\p{N}'] };
 const bailing: PreTokenizer = {
   patterns: ["'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"],
 };
@@ -89,6 +99,8 @@ const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map(
     llama4: gpt4o,
     'minimax-m2': gpt4o,
     tekken: { patterns: [o200k('', '')], ignoreMerges: true, addBos: true },
+    'deepseek-llm': deepseekLlm,
+    'deepseek-coder': deepseekCoder,
     'deepseek-v3': deepseekV3,
     'hunyuan-dense': deepseekV3,
     'joyai-llm': deepseekV3,
