@@ -225,8 +225,8 @@ describe('files that are not as expected', () => {
   it('a kind that is not known: an error that names it and those that are', async () => {
     const error = await createTokenizer(new Map([['tokenizer.ggml.model', 'rwkv']])).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(UnsupportedTokenizerError);
-    expect(error).toMatchObject({ code: 'unsupported-tokenizer', kind: 'rwkv', supported: ['gpt2', 'llama'] });
-    expect(String(error)).toContain('"rwkv" are not supported; supported: gpt2, llama');
+    expect(error).toMatchObject({ code: 'unsupported-tokenizer', kind: 'rwkv', supported: ['gpt2', 'llama', 'gemma4'] });
+    expect(String(error)).toContain('"rwkv" are not supported; supported: gpt2, llama, gemma4');
   });
 
   it.each([['wavelet', '"wavelet"'], [undefined, 'does not say']])('words cut in a way that is not known (%s): a warning and the default', async (pre, told) => {

@@ -48,6 +48,7 @@ interface TokenizerWarning {
 const TEXT_MODELS: ReadonlyMap<unknown, (vocabulary: Vocabulary) => Promise<TextModel>> = new Map([
   ['gpt2', async (vocabulary: Vocabulary): Promise<TextModel> => new (await import('./byte-level-bpe.ts')).ByteLevelBpe(vocabulary)],
   ['llama', async (vocabulary: Vocabulary): Promise<TextModel> => new (await import('./sentence-piece.ts')).SentencePieceBpe(vocabulary)],
+  ['gemma4', async (vocabulary: Vocabulary): Promise<TextModel> => new (await import('./gemma-bpe.ts')).GemmaBpe(vocabulary)],
 ]);
 
 /**

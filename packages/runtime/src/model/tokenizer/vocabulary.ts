@@ -50,7 +50,7 @@ export class Vocabulary {
 
   /** BOS, where the file wants texts to begin with it. */
   get leadingBos(): number | undefined {
-    const usual = this.model === 'llama' || preTokenizer(this.pre)?.addBos === true;
+    const usual = this.model === 'llama' || this.model === 'gemma4' || preTokenizer(this.pre)?.addBos === true;
     return this.flag('tokenizer.ggml.add_bos_token', usual) ? this.role('bos') : undefined;
   }
 
