@@ -1,8 +1,11 @@
-import type { ModelInfo } from '@gatefold/runtime';
+import type { ExpertPlace, ModelInfo } from '@gatefold/runtime';
 import { element } from './elements.ts';
 
 /** Expert ids of one token, [moeLayer][k]. */
 export type Choice = readonly (readonly number[])[];
+
+/** How long an expert that came or left is outlined. */
+const LIT_MS = 700;
 
 /** The layer × expert picture: how often the router chose each expert, and what it chose for one token. */
 export class HeatMap {
@@ -10,6 +13,9 @@ export class HeatMap {
   readonly #caption = element('heat-caption', HTMLParagraphElement);
   #layers: readonly { readonly index: number; readonly experts: number }[] = [];
   #counts: Float64Array[] = [];
+  #places: readonly (readonly ExpertPlace[])[] = [];
+  /** When each expert last came to the GPU or left it, by `layer.expert`. */
+  readonly #moved = new Map<string, number>();
   #shown: { readonly label: string; readonly choice: Choice } | undefined;
   #scheduled = false;
 
@@ -20,6 +26,8 @@ export class HeatMap {
 
   /** Starts anew for a model; a dense model has no rows. */
   reset(info: ModelInfo): void {
+    this.#places = [];
+    this.#moved.clear();
     this.#layers = info.spec.layers.flatMap(({ index, ffn }) => (ffn.kind === 'moe' ? [{ index, experts: ffn.experts }] : []));
     this.clear();
   }
@@ -42,6 +50,20 @@ export class HeatMap {
   /** Outlines one token's experts, or none. */
   show(token: { readonly label: string; readonly choice: Choice } | undefined): void {
     this.#shown = token;
+    this.#schedule();
+  }
+
+  /** Where experts are; what has moved since the last call lights up for a moment. */
+  showPlaces(places: readonly (readonly ExpertPlace[])[]): void {
+    const now = performance.now();
+    for (const [row, experts] of places.entries()) {
+      for (const [expert, place] of experts.entries()) {
+        const before = this.#places[row]?.[expert];
+        if (before !== undefined && (before === 'gpu') !== (place === 'gpu')) this.#moved.set(`${row}.${expert}`, now);
+      }
+    }
+    this.#places = places;
+    element('places', HTMLParagraphElement).hidden = places.every((experts) => experts.every((place) => place === 'gpu'));
     this.#schedule();
   }
 
@@ -84,6 +106,17 @@ export class HeatMap {
         if (strength > 0) {
           context.fillStyle = `rgb(${heat} / ${0.12 + 0.88 * strength})`;
           context.fillRect(...place);
+        }
+        const at = this.#places[row]?.[expert] ?? 'gpu';
+        if (at !== 'gpu') {
+          context.fillStyle = style.getPropertyValue(`--place-${at}`);
+          context.fillRect(place[0], place[1] + place[3] - 2, place[2], 2);
+        }
+        const moved = this.#moved.get(`${row}.${expert}`);
+        if (moved !== undefined && performance.now() - moved < LIT_MS) {
+          context.strokeStyle = style.getPropertyValue('--moved');
+          context.lineWidth = 1;
+          context.strokeRect(place[0] + 0.5, place[1] + 0.5, place[2] - 1, place[3] - 1);
         }
         if (chosen.has(expert)) {
           context.strokeStyle = style.getPropertyValue('--ink');

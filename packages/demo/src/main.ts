@@ -1,4 +1,5 @@
 import { load, type Model, type ModelInfo, type ModelSource, type Session } from '@gatefold/runtime';
+import { BudgetSlider } from './budget-slider.ts';
 import { Conversation } from './conversation.ts';
 import { element, showText } from './elements.ts';
 import { formatBytes, formatCount } from './format.ts';
@@ -7,6 +8,7 @@ import { ModelPicker } from './model-picker.ts';
 import { Numbers } from './numbers.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { readSampling } from './sampling-form.ts';
+import { StoragePanel } from './storage-panel.ts';
 import embedded from '../models/models.json';
 
 const heatMap = new HeatMap();
@@ -19,6 +21,9 @@ const stop = element('stop', HTMLButtonElement);
 const errorText = element('error', HTMLParagraphElement);
 const warningText = element('warning', HTMLParagraphElement);
 
+/** How often the picture shows where experts are while they come and go. */
+const LOOK_MS = 250;
+
 let loading: AbortController | undefined;
 let answering: AbortController | undefined;
 let model: Model | undefined;
@@ -26,14 +31,23 @@ let session: Session | undefined;
 /** The chat so far, as the template renders it. */
 let messages: { role: string; content: string }[] = [];
 
-const picker = new ModelPicker(embedded, (source) => void open(source));
+let source: ModelSource | readonly File[] | undefined;
+let looking = false;
 
-async function open(source: ModelSource | readonly File[]): Promise<void> {
+const picker = new ModelPicker(embedded, (chosen) => void open(chosen));
+const budget = new BudgetSlider(() => {
+  if (source !== undefined) void open(source);
+});
+const storage = new StoragePanel(fail, () => void look());
+
+async function open(chosen: ModelSource | readonly File[]): Promise<void> {
+  source = chosen;
   loading?.abort();
   answering?.abort();
   const mine = new AbortController();
   loading = mine;
   setReady(undefined);
+  storage.reset(undefined);
   showText(errorText, undefined);
   showText(warningText, undefined);
   await model?.dispose();
@@ -41,8 +55,11 @@ async function open(source: ModelSource | readonly File[]): Promise<void> {
   session = undefined;
   const opened = performance.now();
   try {
-    const loaded = await load(source, {
+    const { gpuBudget } = budget;
+    const loaded = await load(chosen, {
       signal: mine.signal,
+      ...(gpuBudget === undefined ? {} : { gpuBudget, warmUp: true }),
+      onWarmUp: (event) => storage.show(event),
       onProgress: (event) => {
         if (loading === mine) progress.show(event);
       },
@@ -53,6 +70,8 @@ async function open(source: ModelSource | readonly File[]): Promise<void> {
     session = await loaded.createSession();
     progress.hide();
     setReady(loaded.info);
+    storage.reset(loaded);
+    await look();
     numbers.showMemory(await loaded.memory());
     document.documentElement.dataset['readyMs'] = (performance.now() - opened).toFixed(0);
   } catch (error) {
@@ -129,6 +148,7 @@ async function answer(text: string): Promise<void> {
       written += next.value.text;
       heatMap.add(next.value.experts);
       shown.add(next.value.text, next.value.experts);
+      void look();
     }
     numbers.showMemory(await model.memory());
   } catch (error) {
@@ -136,12 +156,26 @@ async function answer(text: string): Promise<void> {
   } finally {
     shown.end();
     progress.hide();
+    // What the last tokens moved.
+    setTimeout(() => void look(), LOOK_MS);
     if (chat) messages.push({ role: 'assistant', content: written });
     if (answering === mine) {
       stop.hidden = true;
       send.disabled = false;
     }
   }
+}
+
+/** Shows where experts are, unless that was asked a moment ago. */
+async function look(): Promise<void> {
+  if (looking || !model) return;
+  looking = true;
+  try {
+    heatMap.showPlaces(await model.expertPlaces());
+  } catch {
+    // The model is gone: another one is being loaded.
+  }
+  setTimeout(() => (looking = false), LOOK_MS);
 }
 
 function fail(error: unknown): void {

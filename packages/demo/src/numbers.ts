@@ -7,6 +7,7 @@ export class Numbers {
   readonly #firstToken = element('first-token', HTMLElement);
   readonly #prefill = element('prefill-rate', HTMLElement);
   readonly #decode = element('decode-rate', HTMLElement);
+  readonly #hitRate = element('hit-rate', HTMLElement);
   readonly #memory = element('memory', HTMLElement);
   readonly #dispatches = element('dispatches', HTMLElement);
   readonly #adapter = element('adapter', HTMLElement);
@@ -27,10 +28,13 @@ export class Numbers {
     this.#memory.textContent = `${formatBytes(gpuBytes)} (cache ${formatBytes(kvBytes)})`;
   }
 
-  showStats({ promptTokens, reusedTokens, prefillTps, decodeTps, generatedTokens, dispatchesPerToken }: GenerateStats): void {
+  showStats({ promptTokens, reusedTokens, prefillTps, decodeTps, generatedTokens, dispatchesPerToken, expertHits, expertMisses, expertBytes }: GenerateStats): void {
     const reused = reusedTokens > 0 ? `, ${reusedTokens} kept` : '';
     this.#prefill.textContent = `${formatRate(prefillTps)} (${promptTokens} tokens${reused})`;
     if (generatedTokens > 1) this.#decode.textContent = formatRate(decodeTps);
     this.#dispatches.textContent = dispatchesPerToken.toFixed(0);
+    const choices = expertHits + expertMisses;
+    const tokens = promptTokens - reusedTokens + generatedTokens;
+    this.#hitRate.textContent = choices === 0 ? '–' : `${((100 * expertHits) / choices).toFixed(1)}% (${formatBytes(expertBytes / tokens)} a token)`;
   }
 }
