@@ -5,11 +5,13 @@ import * as families from '../model/families/errors.ts';
 import * as gguf from '../model/gguf/errors.ts';
 import * as tokenizer from '../model/tokenizer/errors.ts';
 import * as residency from '../residency/errors.ts';
+import * as paging from '../residency/paging-errors.ts';
 import * as shards from '../shards/errors.ts';
+import * as manifest from '../shards/manifest/errors.ts';
 import * as worker from '../worker/errors.ts';
 
 /** Classes that an error can get back on the other side, by the names under which they are thrown. */
-const CLASSES: ReadonlyMap<string, unknown> = new Map(Object.entries({ GatefoldError, ...engine, ...families, ...gguf, ...tokenizer, ...residency, ...shards, ...worker }));
+const CLASSES: ReadonlyMap<string, unknown> = new Map(Object.entries({ GatefoldError, ...engine, ...families, ...gguf, ...tokenizer, ...residency, ...paging, ...shards, ...manifest, ...worker }));
 
 /** An error as it lies in a message: structured clone keeps the fields of no class. */
 interface PortError {
