@@ -71,19 +71,21 @@ async function open(context: BrowserContext): Promise<Page> {
 
 /** Shards that have a record in the page's IndexedDB. */
 function storedShards(page: Page): Promise<string[]> {
-  return page.evaluate(
-    () =>
-      new Promise<string[]>((resolve, reject) => {
-        const opening = indexedDB.open('gatefold');
-        opening.addEventListener('error', () => reject(opening.error));
-        opening.addEventListener('success', () => {
-          const db = opening.result;
-          if (!db.objectStoreNames.contains('shards')) return resolve([]);
-          const keys = db.transaction('shards').objectStore('shards').getAllKeys();
-          keys.addEventListener('success', () => resolve(keys.result.flatMap((key) => (Array.isArray(key) && key[0] === 'record' ? [String(key[2])] : []))));
+  return page.evaluate(async () => {
+    // Opening a database that is not there would make an empty one.
+    if (!(await indexedDB.databases()).some(({ name }) => name === 'gatefold')) return [];
+    return new Promise<string[]>((resolve, reject) => {
+      const opening = indexedDB.open('gatefold');
+      opening.addEventListener('error', () => reject(opening.error));
+      opening.addEventListener('success', () => {
+        const keys = opening.result.transaction('shards').objectStore('shards').getAllKeys();
+        keys.addEventListener('success', () => {
+          opening.result.close();
+          resolve(keys.result.flatMap((key) => (Array.isArray(key) && key[0] === 'record' ? [String(key[2])] : [])));
         });
-      }),
-  );
+      });
+    });
+  });
 }
 
 /** The shards that requests touched, each as often as it was asked for; the header's are none. */

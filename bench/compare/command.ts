@@ -18,7 +18,7 @@ export async function compareCommand(options: Options): Promise<void> {
       ...speed,
       sampling,
       sessions,
-      ...defined({ prefillChunk: count(options, 'prefill-chunk', 1), bareKernels: options['bare-kernels'] === true ? true : undefined }),
+      ...defined({ gpuBudget: text(options, 'gpu-budget'), hostBudget: text(options, 'host-budget'), prefillChunk: count(options, 'prefill-chunk', 1), bareKernels: options['bare-kernels'] === true ? true : undefined }),
     }),
   );
   const peer = text(options, 'peer') ?? (hostName(options) === 'chromium' ? 'auto' : 'none');

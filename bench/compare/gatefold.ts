@@ -5,13 +5,15 @@ import type { GatefoldJob, SpeedReport, SpeedRun } from './types.ts';
 
 /** Prefill and decode rates through the public API, worker and all. */
 export async function measureGatefold(job: GatefoldJob, environment: Environment, emit: Emit): Promise<SpeedReport> {
-  const { promptTokens, genTokens, runs: runCount, sessions: sessionCount = 1, bareKernels, prefillChunk } = job;
+  const { promptTokens, genTokens, runs: runCount, sessions: sessionCount = 1, bareKernels, prefillChunk, gpuBudget, hostBudget } = job;
   const started = performance.now();
   const model = await environment.load({
     store: 'none',
     contextLength: promptTokens + genTokens,
     ...(bareKernels === undefined ? {} : { bareKernels }),
     ...(prefillChunk === undefined ? {} : { prefillChunk }),
+    ...(gpuBudget === undefined ? {} : { gpuBudget }),
+    ...(hostBudget === undefined ? {} : { hostBudget }),
   });
   const loadMs = performance.now() - started;
   try {
@@ -26,7 +28,7 @@ export async function measureGatefold(job: GatefoldJob, environment: Environment
       last = results[0];
       emit(`gatefold: run ${run} of ${runCount}`);
     }
-    const { dispatchesPerToken = NaN, submitsPerToken = NaN, readbacksPerToken = NaN } = last?.stats ?? {};
+    const { dispatchesPerToken = NaN, submitsPerToken = NaN, readbacksPerToken = NaN, expertHits = 0, expertMisses = 0, expertBytes = 0 } = last?.stats ?? {};
     const { gpuBytes, weightBytes, kvBytes } = await model.memory();
     const { fileBytes, adapter } = model.info;
     return {
@@ -37,7 +39,7 @@ export async function measureGatefold(job: GatefoldJob, environment: Environment
       genTokens,
       sessions: sessionCount,
       runs,
-      counts: { dispatchesPerToken, submitsPerToken, readbacksPerToken, gpuBytes, weightBytes, kvBytes, fileBytes },
+      counts: { dispatchesPerToken, submitsPerToken, readbacksPerToken, expertHits, expertMisses, expertBytes, gpuBytes, weightBytes, kvBytes, fileBytes },
       adapter,
     };
   } finally {

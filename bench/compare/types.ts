@@ -14,6 +14,8 @@ export interface GatefoldJob extends SpeedJob {
   readonly sessions?: number;
   readonly bareKernels?: boolean;
   readonly prefillChunk?: number;
+  readonly gpuBudget?: string;
+  readonly hostBudget?: string;
 }
 
 /** The same of llama.cpp as npm package, on WebGPU or on CPU threads. */
@@ -45,6 +47,10 @@ export interface SpeedCounts {
   readonly dispatchesPerToken: number;
   readonly submitsPerToken: number;
   readonly readbacksPerToken: number;
+  /** Choices of experts that were on the GPU, experts that had to be brought there, and their bytes; of the last run. */
+  readonly expertHits: number;
+  readonly expertMisses: number;
+  readonly expertBytes: number;
   readonly gpuBytes: number;
   readonly weightBytes: number;
   readonly kvBytes: number;

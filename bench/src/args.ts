@@ -18,6 +18,8 @@ const COMMANDS = {
     runs: { type: 'string' },
     sessions: { type: 'string' },
     'prefill-chunk': { type: 'string' },
+    'gpu-budget': { type: 'string' },
+    'host-budget': { type: 'string' },
     temperature: { type: 'string' },
     'top-k': { type: 'string' },
     'top-p': { type: 'string' },
@@ -48,7 +50,8 @@ const COMMANDS = {
 export type CommandName = keyof typeof COMMANDS;
 
 export const USAGE = `npm run bench -- [compare] [--model PATH] [--prompt-tokens 64] [--gen-tokens 64] [--runs 3] [--sessions 1] [--prefill-chunk N]
-                         [--temperature T --top-k K --top-p P] [--peer auto|webgpu|cpu|none]   prefill and decode, ours and wllama's
+                         [--temperature T --top-k K --top-p P] [--peer auto|webgpu|cpu|none]
+                         [--gpu-budget 50% --host-budget 100%]   prefill and decode, ours and wllama's
 npm run bench -- demo      [--runs 3] [--gen-tokens 64]                   what a first visitor of the demo page waits for, each shipped model
 npm run bench -- load      [--model PATH] [--runs 3]                      from the file, then from IndexedDB, to the first token
 npm run bench -- moe-block [--model PATH] [--tokens 512]                  the MoE block against one-hot dispatch and a host loop

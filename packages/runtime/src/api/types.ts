@@ -16,7 +16,7 @@ export interface LoadOptions {
   /**
    * GPU memory for weights: bytes (2e9, "2GB", "512MiB"), or the share of the experts that is resident at a time ("50%").
    * The trunk is then loaded at once, experts when they are asked for: "100%" keeps all that came. KV caches and scratch
-   * come on top. Default: everything is loaded before the model is ready.
+   * come on top. Default: everything is loaded before the model is ready, or the largest share that the GPU has room for.
    */
   readonly gpuBudget?: number | string;
   /** Memory outside the GPU for experts that left it, where there is a `gpuBudget`: bytes, or a share of the experts. Default: none. */
@@ -66,7 +66,7 @@ export type ExpertPlace = 'gpu' | 'host' | 'disk' | 'network';
 
 /** Something a person should know that stops nothing, e.g. a server without Range, a full disk. */
 export interface Warning {
-  readonly code: 'no-range' | 'quota-exceeded' | 'no-store' | 'shard-damaged' | 'manifest-ignored' | 'slow-adapter' | 'unknown-tokenizer' | 'other';
+  readonly code: 'no-range' | 'quota-exceeded' | 'no-store' | 'shard-damaged' | 'manifest-ignored' | 'gpu-memory' | 'slow-adapter' | 'unknown-tokenizer' | 'other';
   readonly message: string;
 }
 

@@ -1,11 +1,11 @@
 import type { LoadOptions, Warning } from '../api/types.ts';
 import { requestGpu, type GpuDevice } from '../engine/device.ts';
-import { LoadedModel } from '../engine/loaded-model.ts';
 import { specFromGguf } from '../model/families/index.ts';
 import type { Lifeline } from '../port/lifeline.ts';
 import { openModel } from '../shards/open-model.ts';
 import type { ByteSource } from '../shards/source.ts';
 import { openStore } from '../shards/store/open.ts';
+import { allocate } from './allocate.ts';
 import { checkOptions } from './check-options.ts';
 import { isCpuAdapter } from './cpu-adapter.ts';
 import { deviceLifeline } from './device-lifeline.ts';
@@ -55,7 +55,7 @@ async function loadOnto(
   const store = await openStore(options.store, onWarning);
   const { gguf, uses, loader } = await openModel(open(onWarning), store, { useManifest: true, onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
   const spec = await specFromGguf(gguf);
-  const model = await LoadedModel.allocate(gpu.device, spec, gguf, options);
+  const model = await allocate(gpu.device, spec, gguf, options);
   try {
     signal?.throwIfAborted();
     const text = openText(gguf, onWarning);
