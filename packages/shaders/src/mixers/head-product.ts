@@ -46,13 +46,14 @@ export async function headProduct(context: ShaderContext, args: HeadProductArgs)
     if (stride % 4 !== 0 || headStride % 4 !== 0) throw new KernelArgumentError(label, `rows of ${stride} and heads of ${headStride} elements; must be multiples of 4`);
   }
   const groups = matrix.cols / 32;
+  const tile = many ? (transposed ? 4 : 8) : 1;
   // Whole vectors are read where columns are inputs, and written where they are outputs.
   const [xUnit, outUnit] = transposed ? [1, 4] : [4, 1];
   return context.step({
     label,
     module: transposed ? 'mixers/head_product_transposed' : 'mixers/head_product',
     sources: { 'mixers/head_product.wesl': source, 'mixers/head_product_transposed.wesl': transposedSource },
-    conditions: { ...formatConditions([matrix.type]), MANY: many && !transposed },
+    conditions: { ...formatConditions([matrix.type]), MANY: many },
     constants: {
       TYPE: matrix.type,
       BASE: matrix.baseWord,
@@ -67,6 +68,6 @@ export async function headProduct(context: ShaderContext, args: HeadProductArgs)
       OUT_HEAD: out.headStride / outUnit,
     },
     bindings: { 0: weights.binding, 1: x.buffer, 2: out.buffer, 3: batch },
-    workgroups: ({ tokens }) => (transposed ? [heads, groups, tokens] : [heads, Math.ceil(rows / 64), Math.ceil(tokens / (many ? 8 : 1))]),
+    workgroups: ({ tokens }) => [heads, transposed ? groups : Math.ceil(rows / 64), Math.ceil(tokens / tile)],
   });
 }
