@@ -27,6 +27,7 @@ const kinds = {
   sampling: /^worker-sampling-/,
   families: /^worker-family-/,
   rare: /^worker-(rare|decoders|evaluate)-/,
+  matrix: /^worker-matrix-/,
   mixers: /^worker-(mixers|mla|short-conv|delta-net)-/,
   onDemand: /^worker-(on-demand|manifest-beside)-/,
 };
@@ -46,6 +47,7 @@ export default [
   entry('sampling, loaded with the first answer', ofKind(kinds.sampling), '8 kB'),
   entry("what is particular about all the model families; a page loads its model's", ofKind(kinds.families), '8 kB'),
   entry('kernels that few models need, and evaluation with all values in between', ofKind(kinds.rare), '5 kB'),
+  entry('matrix products on subgroup matrices, loaded where the adapter has them', ofKind(kinds.matrix), '2 kB'),
   entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),
   entry('experts on demand and manifests, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),
   entry('the engine in place of the worker, for load with worker: false', inThread, '100 kB'),

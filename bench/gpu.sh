@@ -73,6 +73,16 @@ olmoe() {
   speed olmoe-q4_0
   measure olmoe-q4_0-batch 90 compare --model "$models/olmoe-q4_0.gguf" --prompt-tokens $short --gen-tokens $answer --runs $runs --sessions 8 --peer none
 }
+# Prompts alone, by every variant of the kernels.
+prefill() {
+  synth olmoe-q4_0 olmoe-1b-7b q4_0
+  local length
+  for length in $short $middle; do
+    measure "olmoe-q4_0-prefill-$length-f16" 60 compare --model "$models/olmoe-q4_0.gguf" --prompt-tokens "$length" --gen-tokens 2 --runs $runs --peer none
+    measure "olmoe-q4_0-prefill-$length-f32" 60 compare --model "$models/olmoe-q4_0.gguf" --prompt-tokens "$length" --gen-tokens 2 --runs $runs --peer none --precision f32
+    measure "olmoe-q4_0-prefill-$length-bare" 60 compare --model "$models/olmoe-q4_0.gguf" --prompt-tokens "$length" --gen-tokens 2 --runs $runs --peer none --bare-kernels
+  done
+}
 olmoe_k() {
   synth olmoe-q4_k olmoe-1b-7b q4_k
   speed olmoe-q4_k
@@ -112,8 +122,8 @@ gptoss() {
 for group in "${@:-}"; do
   case ${group:-default} in
     default) demo; olmoe; moe; profile ;;
-    demo | olmoe | olmoe_k | bare | load | moe | profile | qwen | gptoss) "$group" ;;
-    *) say "no group \"$group\": demo olmoe olmoe_k bare load moe profile qwen gptoss" ;;
+    demo | olmoe | olmoe_k | prefill | bare | load | moe | profile | qwen | gptoss) "$group" ;;
+    *) say "no group \"$group\": demo olmoe olmoe_k prefill bare load moe profile qwen gptoss" ;;
   esac
 done
 cat "$OUT/results.md" 2> /dev/null

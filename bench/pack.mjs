@@ -19,12 +19,12 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = join(root, '.gpu-bench/app.tar.xz');
 
 await ensureBuilt();
-await buildCli();
+const builtCli = await buildCli();
 const stage = mkdtempSync(join(tmpdir(), 'gatefold-pack-'));
 try {
   const app = join(stage, 'app');
   cpSync(BUILT, join(app, 'bench'), { recursive: true });
-  cpSync(join(root, 'packages/cli/dist'), join(app, 'cli'), { recursive: true });
+  cpSync(builtCli, join(app, 'cli'), { recursive: true });
   for (const { path, without } of MODULES) {
     cpSync(join(root, 'node_modules', path), join(app, 'node_modules', path), { recursive: true, filter: (source) => !without.test(source) });
   }

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { UsageError, count, defined, number, text, type Options } from '../../packages/cli/src/args.ts';
+import { UsageError, count, defined, number, precision, text, type Options } from '../../packages/cli/src/args.ts';
 import { hostName, modelPath, print, runAlone } from '../src/command.ts';
 import { showCompare } from './show.ts';
 import type { CompareRow, SpeedReport } from './types.ts';
@@ -18,7 +18,7 @@ export async function compareCommand(options: Options): Promise<void> {
       ...speed,
       sampling,
       sessions,
-      ...defined({ gpuBudget: text(options, 'gpu-budget'), hostBudget: text(options, 'host-budget'), prefillChunk: count(options, 'prefill-chunk', 1), bareKernels: options['bare-kernels'] === true ? true : undefined }),
+      ...defined({ gpuBudget: text(options, 'gpu-budget'), hostBudget: text(options, 'host-budget'), prefillChunk: count(options, 'prefill-chunk', 1), bareKernels: options['bare-kernels'] === true ? true : undefined, precision: precision(options) }),
     }),
   );
   const peer = text(options, 'peer') ?? (hostName(options) === 'chromium' ? 'auto' : 'none');

@@ -5,12 +5,13 @@ import type { GatefoldJob, SpeedReport, SpeedRun } from './types.ts';
 
 /** Prefill and decode rates through the public API, worker and all. */
 export async function measureGatefold(job: GatefoldJob, environment: Environment, emit: Emit): Promise<SpeedReport> {
-  const { promptTokens, genTokens, runs: runCount, sessions: sessionCount = 1, bareKernels, prefillChunk, gpuBudget, hostBudget } = job;
+  const { promptTokens, genTokens, runs: runCount, sessions: sessionCount = 1, bareKernels, precision, prefillChunk, gpuBudget, hostBudget } = job;
   const started = performance.now();
   const model = await environment.load({
     store: 'none',
     contextLength: promptTokens + genTokens,
     ...(bareKernels === undefined ? {} : { bareKernels }),
+    ...(precision === undefined ? {} : { precision }),
     ...(prefillChunk === undefined ? {} : { prefillChunk }),
     ...(gpuBudget === undefined ? {} : { gpuBudget }),
     ...(hostBudget === undefined ? {} : { hostBudget }),

@@ -13,6 +13,7 @@ export interface GatefoldJob extends SpeedJob {
   /** Conversations that decode at once; default 1. */
   readonly sessions?: number;
   readonly bareKernels?: boolean;
+  readonly precision?: 'f16' | 'f32';
   readonly prefillChunk?: number;
   readonly gpuBudget?: string;
   readonly hostBudget?: string;

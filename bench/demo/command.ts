@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { build } from 'vite';
 import { count, type Options } from '../../packages/cli/src/args.ts';
 import { serveFiles } from '../../packages/cli/src/hosts/file-server.ts';
 import { print } from '../src/command.ts';
@@ -30,6 +29,8 @@ interface DemoRow {
 export async function demoCommand(options: Options): Promise<void> {
   const runs = count(options, 'runs', 1) ?? 3;
   const maxTokens = count(options, 'gen-tokens', 2) ?? 64;
+  // Not at the top: `gpu.sh` runs where there is no vite.
+  const { build } = await import('vite');
   await build({ configFile: 'vite.config.ts', logLevel: 'warn' });
   const { origin, close } = await serveFiles(BUILT, async () => {});
   try {

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { count, defined, type Options } from '../../packages/cli/src/args.ts';
+import { count, defined, precision, type Options } from '../../packages/cli/src/args.ts';
 import { hostName, modelPath, print, runAlone } from '../src/command.ts';
 import { digits, table } from '../src/numbers.ts';
 import type { MoeBlockResult } from './types.ts';
@@ -8,7 +8,7 @@ import type { MoeBlockResult } from './types.ts';
 export async function moeBlockCommand(options: Options): Promise<void> {
   const report = await runAlone(options, 'moe-block', {
     tokens: count(options, 'tokens', 2) ?? 512,
-    ...defined({ bareKernels: options['bare-kernels'] === true ? true : undefined }),
+    ...defined({ bareKernels: options['bare-kernels'] === true ? true : undefined, precision: precision(options) }),
   });
   print(options, { command: 'moe-block', model: basename(modelPath(options)), host: hostName(options), report }, showMoeBlock);
 }

@@ -17,8 +17,8 @@ const MOST_DIFFERENCE = 0.02;
  * Times the MoE block of every layer of the model, ours against the baseline, on activations of a real pass. Several
  * layers, so that weights come from memory and not from a cache.
  */
-export async function measureMoeBlock({ tokens, bareKernels }: MoeBlockJob, environment: Environment, emit: Emit): Promise<MoeBlockReport> {
-  const service = await environment.open({ store: 'none', contextLength: tokens + 8, prefillChunk: tokens, ...(bareKernels === undefined ? {} : { bareKernels }) });
+export async function measureMoeBlock({ tokens, bareKernels, precision }: MoeBlockJob, environment: Environment, emit: Emit): Promise<MoeBlockReport> {
+  const service = await environment.open({ store: 'none', contextLength: tokens + 8, prefillChunk: tokens, ...(bareKernels === undefined ? {} : { bareKernels }), ...(precision === undefined ? {} : { precision }) });
   try {
     const session = await service.model.createSession();
     const timer = new PassTimer(service.model.memory.device);

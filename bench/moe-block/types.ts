@@ -5,6 +5,7 @@ export interface MoeBlockJob {
   /** Tokens of the prefill pass; decode is one. */
   readonly tokens: number;
   readonly bareKernels?: boolean;
+  readonly precision?: 'f16' | 'f32';
 }
 
 export interface MoeBlockReport {

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { count, defined, type Options } from '../../packages/cli/src/args.ts';
+import { count, defined, precision, type Options } from '../../packages/cli/src/args.ts';
 import { hostName, modelPath, print, runAlone } from '../src/command.ts';
 import { digits, table } from '../src/numbers.ts';
 import type { PassProfile, ProfileReport, ProfileResult } from './types.ts';
@@ -10,7 +10,7 @@ export async function profileCommand(options: Options): Promise<void> {
     context: count(options, 'context', 1) ?? 128,
     chunk: count(options, 'chunk', 1) ?? 512,
     sampled: options['sampled'] === true,
-    ...defined({ bareKernels: options['bare-kernels'] === true ? true : undefined }),
+    ...defined({ bareKernels: options['bare-kernels'] === true ? true : undefined, precision: precision(options) }),
   });
   print(options, { command: 'profile', model: basename(modelPath(options)), host: hostName(options), report }, showProfile);
 }

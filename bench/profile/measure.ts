@@ -17,12 +17,13 @@ const ENCODINGS = 64;
 
 /** Times every stage of one decoded token and of one prefill chunk, on the state that a real prompt leaves. */
 export async function measureProfile(job: ProfileJob, environment: Environment, emit: Emit): Promise<ProfileReport> {
-  const { context, chunk, sampled, bareKernels } = job;
+  const { context, chunk, sampled, bareKernels, precision } = job;
   const service = await environment.open({
     store: 'none',
     contextLength: context + MOST_TOKENS + 2,
     prefillChunk: chunk,
     ...(bareKernels === undefined ? {} : { bareKernels }),
+    ...(precision === undefined ? {} : { precision }),
   });
   try {
     const { model, modelInfo } = service;

@@ -8,6 +8,7 @@ export interface ProfileJob {
   /** The token is drawn (temperature, top-k, top-p) instead of the likeliest. */
   readonly sampled: boolean;
   readonly bareKernels?: boolean;
+  readonly precision?: 'f16' | 'f32';
 }
 
 export interface ProfileReport {

@@ -7,6 +7,7 @@ const MODEL = {
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   'bare-kernels': { type: 'boolean' },
+  precision: { type: 'string' },
 } as const satisfies ParseArgsConfig['options'];
 
 /** Options of each command. */
@@ -61,7 +62,7 @@ npm run bench -- residency [--trace FILE]                                  hit r
 npm run bench -- synth     --shape NAME --type q4_0|q4_k|q8_0|mxfp4 --out FILE [--layers N] [--seed N]   a real shape, random weights
 npm run bench -- report    --dir FOLDER --out FOLDER                      the JSON results in a folder as one file, and as Markdown
 
-Those with a model take [--host chromium|node] [--bare-kernels] [--json]; without --model they take the demo's embedded one.
+Those with a model take [--host chromium|node] [--bare-kernels] [--precision f16|f32] [--json]; without --model they take the demo's embedded one.
 CHROME_PATH names the browser, CHROME_ARGS its flags.
 `;
 

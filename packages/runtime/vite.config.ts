@@ -18,7 +18,7 @@ const output = {
       { name: 'preload', test: /vite[\\/]preload-helper/ },
       { name: 'text', test: /@huggingface[\\/](tokenizers|jinja)/ },
       // Kernels that all models need stay in one piece, though chunks that load later share some of their code.
-      { name: 'shaders', test: /packages[\\/]shaders[\\/]src[\\/](?!mixers|rare|sampling|wgsl[\\/](mixers|rare|sampling|quant))/ },
+      { name: 'shaders', test: /packages[\\/]shaders[\\/]src[\\/](?!mixers|rare|sampling|wgsl[\\/](mixers|rare|sampling|matrix|quant))/ },
     ],
   },
 };

@@ -20,6 +20,7 @@ const MODEL = {
   context: { type: 'string' },
   'prefill-chunk': { type: 'string' },
   'bare-kernels': { type: 'boolean' },
+  precision: { type: 'string' },
   'max-binding': { type: 'string' },
   'gpu-budget': { type: 'string' },
   'host-budget': { type: 'string' },
@@ -82,9 +83,10 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
 
 Those that run a model, and doctor, take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those that run one take
 [--context N] positions of the KV cache, [--prefill-chunk N] tokens a pass, [--bare-kernels] f32 without subgroups,
-[--max-binding BYTES] as of a small adapter, [--gpu-budget 2GB|50%] of GPU memory for weights: bytes, or the share of the
-experts that is resident at a time; others come when they are asked for, from [--host-budget 4GB|100%] of
-memory where they were before. Of a split model give any part.
+[--precision f16|f32] of a prompt's matrix products, [--max-binding BYTES] as of a small adapter,
+[--gpu-budget 2GB|50%] of GPU memory for weights: bytes, or the share of the experts that is resident at a time; others
+come when they are asked for, from [--host-budget 4GB|100%] of memory where they were before. Of a split model give any
+part.
 A GPU is used where there is one; GATEFOLD_GPU=software takes the CPU. CHROME_PATH names the browser, CHROME_ARGS its flags.
 Exit status: 0, 1 where the job failed, 2 where the command line is wrong; 130 after Ctrl-C.
 `;
@@ -153,4 +155,11 @@ export function promptInput(options: Options): PromptInput {
 /** Leaves out what was not given, so that defaults apply further down. */
 export function defined<T extends Readonly<Record<string, unknown>>>(record: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+/** What a prompt's matrix products may be rounded to. Throws `UsageError`. */
+export function precision(options: Options): 'f16' | 'f32' | undefined {
+  const given = options['precision'];
+  if (given === undefined || given === 'f16' || given === 'f32') return given;
+  throw new UsageError(`--precision is "${String(given)}", but must be f16 or f32.`);
 }

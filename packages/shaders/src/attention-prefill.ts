@@ -26,5 +26,5 @@ export async function attentionPrefill(context: ShaderContext, args: AttentionAr
 
 /** Threads hold as many sums as the widest value head of a variant needs. */
 function widestValues(valueDim: number): Conditions {
-  return { VALUE_128: valueDim > 64 && valueDim <= 128, VALUE_256: valueDim > 128 && valueDim <= 256, VALUE_512: valueDim > 256 };
+  return { VALUE_128: valueDim > 64, VALUE_256: valueDim > 128, VALUE_512: valueDim > 256 };
 }

@@ -50,8 +50,8 @@ export class ShaderContext {
 
   /**
    * @param device the device that everything made here belongs to
-   * @param features variant switches true for this device: `F16` (shader-f16), `SUBGROUPS`. Passed as conditions to
-   *   every module. Turn one off to force the bare variant.
+   * @param features variant switches true for this device (`featureConditions`). Passed as conditions to every module.
+   *   Turn one off to force the bare variant.
    */
   constructor(
     readonly device: GPUDevice,
@@ -116,10 +116,14 @@ export class ShaderContext {
   }
 }
 
+/** A declaration of matrix/builtins.wesl. */
+const SUBGROUP_MATRIX_STUB = /^(alias|fn) (subgroup_matrix_\w+|subgroupMatrix\w+|(row|col)_major)\b( = u32;|\(\) \{\s*\})$/gm;
+
 /** Resolves a module's imports and conditions into plain WGSL. @param own modules beside those that are always there */
 export async function linkKernel(module: string, conditions: Conditions = {}, own: Readonly<Record<string, string>> = {}): Promise<string> {
   const rare = RARE_TYPES.some((type) => conditions[type]) ? (await import('./rare/decoders.ts')).decoders : {};
-  const weslSrc = { ...sources, ...rare, ...own };
+  const matrix = conditions['MATRIX'] ? (await import('./rare/matrix.ts')).matrix : {};
+  const weslSrc = { ...sources, ...rare, ...matrix, ...own };
   if (weslSrc[`${module}.wesl`] === undefined) throw new KernelArgumentError(module, 'no such kernel module');
   // Every condition must be known to the linker: those a module asks about and nobody named are false.
   const known: Record<string, boolean> = {};
@@ -129,12 +133,41 @@ export async function linkKernel(module: string, conditions: Conditions = {}, ow
     }
   }
   const linked = await link({ weslSrc, rootModuleName: module, conditions: { ...known, ...conditions } });
-  return linked.dest;
+  return linked.dest.replaceAll(SUBGROUP_MATRIX_STUB, '');
 }
 
-/** What this device has, as conditions. */
-export function featureConditions(device: GPUDevice): Conditions {
-  return { F16: device.features.has('shader-f16'), SUBGROUPS: device.features.has('subgroups') };
+/**
+ * What this device has, as conditions. `SUBGROUP_MATRIX`: matrices of 16 x 16 f16 with f32 sums, and subgroups of always 32
+ * threads.
+ * @param adapterInfo the adapter's: some hosts leave matrices out of the device's
+ */
+export function featureConditions(device: GPUDevice, adapterInfo: GPUAdapterInfo = device.adapterInfo): Conditions {
+  return {
+    F16: device.features.has('shader-f16'),
+    SUBGROUPS: device.features.has('subgroups'),
+    SUBGROUP_MATRIX: hasMatrices(device, adapterInfo),
+  };
+}
+
+function hasMatrices({ features }: GPUDevice, info: GPUAdapterInfo & SubgroupMatrixInfo): boolean {
+  // Experimental, so not in the types.
+  const names: ReadonlySet<string> = features;
+  if (!names.has('chromium-experimental-subgroup-matrix') || !names.has('shader-f16')) return false;
+  if (info.subgroupMinSize !== 32 || info.subgroupMaxSize !== 32) return false;
+  return (info.subgroupMatrixConfigs ?? []).some(
+    ({ componentType, resultComponentType, M, N, K }) => componentType === 'f16' && resultComponentType === 'f32' && M === 16 && N === 16 && K === 16,
+  );
+}
+
+/** What `chromium-experimental-subgroup-matrix` adds to the adapter's info. */
+interface SubgroupMatrixInfo {
+  readonly subgroupMatrixConfigs?: readonly {
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }[];
 }
 
 /** More than `maxComputeWorkgroupsPerDimension` in a dimension is dropped silently by some drivers: refuse it here. */

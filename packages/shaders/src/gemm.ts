@@ -1,12 +1,13 @@
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
+import { gemmTile, type GemmTile } from './gemm-tile.ts';
 import type { StackedWeights } from './planar.ts';
 import type { Step } from './step.ts';
 import { stackedRequest } from './weights.ts';
 
-/** Tokens and outputs of a tile. */
-const TILE_TOKENS = 32;
-const TILE_OUTPUTS = 64;
+/** Up to so many rows gemm_thin.wesl takes, whose small tiles occupy a GPU with a router's few outputs. */
+const MOST_THIN_ROWS = 256;
+const THIN_TILE: GemmTile = { rows: 16, columns: 16, conditions: {} };
 
 export interface GemmArgs {
   readonly label: string;
@@ -38,16 +39,18 @@ export async function gemm(context: ShaderContext, args: GemmArgs): Promise<Step
   const { conditions, constants, rows } = stackedRequest(label, weights);
   const outStride = args.outStride ?? rows;
   if (outOffset + rows > outStride) throw new KernelArgumentError(label, `${rows} outputs from ${outOffset} on in rows of ${outStride}`);
+  const thin = rows <= MOST_THIN_ROWS;
+  const tile = thin ? THIN_TILE : gemmTile(context, weights.matrices.map(({ type }) => type));
   const limit = context.device.limits.maxComputeWorkgroupsPerDimension;
-  if (Math.max(maxTokens / TILE_TOKENS, rows / TILE_OUTPUTS) > limit) {
-    throw new KernelArgumentError(label, `${maxTokens} tokens by ${rows} outputs; at most ${limit} tiles of ${TILE_TOKENS} by ${TILE_OUTPUTS} each way`);
+  if (Math.max(maxTokens / tile.rows, rows / tile.columns) > limit) {
+    throw new KernelArgumentError(label, `${maxTokens} tokens by ${rows} outputs; at most ${limit} tiles of ${tile.rows} by ${tile.columns} each way`);
   }
   return context.step({
     label,
-    module: 'gemm',
-    conditions: { ...conditions, BIAS: bias !== undefined, RESIDUAL: residual },
+    module: thin ? 'gemm_thin' : 'gemm',
+    conditions: { ...conditions, ...tile.conditions, BIAS: bias !== undefined, RESIDUAL: residual },
     constants: { ...constants, ROWS: rows, OUT_OFFSET: outOffset, SCALE: scale, OUT_STRIDE: outStride },
     bindings: { 0: weights.binding, 1: x, 2: out, 3: batch, ...(bias ? { 4: bias } : {}) },
-    workgroups: ({ tokens }) => [Math.ceil(rows / TILE_OUTPUTS), Math.ceil(tokens / TILE_TOKENS), 1],
+    workgroups: ({ tokens }) => [Math.ceil(rows / tile.columns), Math.ceil(tokens / tile.rows), 1],
   });
 }

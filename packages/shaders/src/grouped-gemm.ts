@@ -1,7 +1,8 @@
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
 import { activationCondition, biasRequest, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
-import { DOWN_DISPATCH_OFFSET, GATE_UP_DISPATCH_OFFSET, MOE_TILE_COLUMNS } from './moe-plan.ts';
+import { gemmTile } from './gemm-tile.ts';
+import { DOWN_DISPATCH_OFFSET, GATE_UP_DISPATCH_OFFSET } from './moe-plan.ts';
 import type { ExpertPool } from './planar.ts';
 import type { Step } from './step.ts';
 
@@ -40,13 +41,14 @@ export async function groupedGateUp(context: ShaderContext, args: GroupedGateUpA
   const { label, x, plan, slots, pool, hidden, topK, activation, inputWeights } = args;
   const matrices = gateUpMatrices(label, pool, activation);
   const { rows, cols } = matrices.UP;
-  if (rows % MOE_TILE_COLUMNS !== 0) throw new KernelArgumentError(label, `experts of width ${rows}; must be a multiple of ${MOE_TILE_COLUMNS}`);
+  if (rows % 32 !== 0) throw new KernelArgumentError(label, `experts of width ${rows}; must be a multiple of 32`);
   const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, inputWeights ? 5 : 4);
   const bias = biasRequest(label, pool, ['GATE', 'UP']);
+  const types = pool.matrices.map(({ type }) => type);
   return context.step({
     label,
     module: 'grouped_gate_up',
-    conditions: { ...conditions, ...bias.conditions, ...activationCondition(activation), INPUT_WEIGHTS: inputWeights !== undefined },
+    conditions: { ...conditions, ...bias.conditions, ...activationCondition(activation), ...gemmTile(context, types).conditions, MIXED: new Set(types).size > 1, INPUT_WEIGHTS: inputWeights !== undefined },
     constants: { ...constants, ...bias.constants, GROUPS: cols / 32, WIDTH: rows, TOP_K: topK },
     bindings: { ...bindings, 1: x, 2: { buffer: plan }, 3: slots, 4: hidden, ...(inputWeights ? { 7: inputWeights } : {}) },
     workgroups: [0, 0, 0],
@@ -63,7 +65,7 @@ export async function groupedDown(context: ShaderContext, args: GroupedDownArgs)
   return context.step({
     label,
     module: 'grouped_down',
-    conditions: { ...conditions, ...bias.conditions },
+    conditions: { ...conditions, ...bias.conditions, ...gemmTile(context, [down.type]).conditions },
     constants: { ...constants, ...bias.constants, GROUPS: down.cols / 32, WIDTH: down.rows },
     bindings: { ...bindings, 1: hidden, 2: { buffer: plan }, 3: slots, 4: out },
     workgroups: [0, 0, 0],

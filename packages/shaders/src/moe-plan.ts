@@ -1,11 +1,8 @@
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
+import { gemmTile, TILE_ROWS } from './gemm-tile.ts';
+import type { ExpertPool } from './planar.ts';
 import type { Step } from './step.ts';
-
-/** Rows of a tile: what one workgroup of the grouped GEMMs multiplies with one block of an expert's outputs. */
-export const MOE_TILE_ROWS = 32;
-/** Outputs of an expert that one workgroup computes: this many of gate and of up each, or twice as many of down. */
-export const MOE_TILE_COLUMNS = 32;
 
 /** Dispatch arguments of the two grouped GEMMs, and the number of tiles. */
 const HEADER_WORDS = 8;
@@ -30,10 +27,10 @@ export interface MoePlanArgs extends MoePlanShape {
   readonly batch: GPUBufferBinding;
   /** `moePlanBytes` bytes with STORAGE and INDIRECT usage, written. */
   readonly plan: GPUBuffer;
-  /** Width of an expert: outputs of gate and of up. */
-  readonly width: number;
-  /** Outputs of down. */
-  readonly hiddenSize: number;
+  /** The experts' matrices: gate and up (or up alone) … */
+  readonly gateUp: ExpertPool;
+  /** … and down. */
+  readonly down: ExpertPool;
 }
 
 /**
@@ -50,7 +47,7 @@ export function moePlanLayout({ experts, topK, maxTokens }: MoePlanShape): {
   readonly words: number;
 } {
   const assignments = maxTokens * topK;
-  const maxTiles = Math.min(assignments, Math.floor(assignments / MOE_TILE_ROWS) + experts);
+  const maxTiles = Math.min(assignments, Math.floor(assignments / TILE_ROWS) + experts);
   const firstRange = HEADER_WORDS + TILE_WORDS * maxTiles;
   const firstRow = firstRange + 2 * experts;
   return { firstRange, firstRow, maxTiles, words: firstRow + assignments };
@@ -67,7 +64,7 @@ export function moePlanBytes(shape: MoePlanShape): number {
  * tables would not fit a dispatch or the given buffer.
  */
 export async function moePlan(context: ShaderContext, args: MoePlanArgs): Promise<readonly Step[]> {
-  const { label, ids, batch, plan, experts, topK, width, hiddenSize } = args;
+  const { label, ids, batch, plan, experts, topK, gateUp, down } = args;
   const { firstRange, firstRow, maxTiles, words } = moePlanLayout(args);
   const limit = context.device.limits.maxComputeWorkgroupsPerDimension;
   if (maxTiles > limit || experts > limit) throw new KernelArgumentError(label, `up to ${maxTiles} tiles of ${experts} experts exceed the limit of ${limit} workgroups: use shorter passes`);
@@ -86,14 +83,20 @@ export async function moePlan(context: ShaderContext, args: MoePlanArgs): Promis
       module: 'moe_plan_tiles',
       constants: {
         EXPERTS: experts,
-        TILE_ROWS: MOE_TILE_ROWS,
+        TILE_ROWS,
         FIRST_RANGE: firstRange,
         FIRST_ROW: firstRow,
-        GATE_UP_COLUMNS: Math.ceil(width / MOE_TILE_COLUMNS),
-        DOWN_COLUMNS: Math.ceil(hiddenSize / (2 * MOE_TILE_COLUMNS)),
+        GATE_UP_COLUMNS: columnTiles(context, gateUp, 2),
+        DOWN_COLUMNS: columnTiles(context, down, 1),
       },
       bindings: { 0: { buffer: plan } },
       workgroups,
     }),
   ]);
+}
+
+/** Workgroups over a pool's outputs, each of which takes `share` columns of a tile. */
+function columnTiles(context: ShaderContext, { matrices }: ExpertPool, share: number): number {
+  const { columns } = gemmTile(context, matrices.map(({ type }) => type));
+  return Math.ceil((matrices[0]?.rows ?? 0) / (columns / share));
 }

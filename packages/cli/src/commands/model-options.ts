@@ -1,4 +1,4 @@
-import { count, defined, requiredText, text, type Options } from '../args.ts';
+import { count, defined, precision, requiredText, text, type Options } from '../args.ts';
 import { locateModel } from '../hosts/locate-model.ts';
 
 /** The options that every command with a model takes. */
@@ -10,6 +10,7 @@ export async function modelOptions(options: Options) {
     maxBindingBytes: count(options, 'max-binding', 1),
     gpuBudget: text(options, 'gpu-budget'),
     hostBudget: text(options, 'host-budget'),
+    precision: precision(options),
     bareKernels: options['bare-kernels'] === true ? true : undefined,
   });
   return { model: await locateModel(given), ...rest };

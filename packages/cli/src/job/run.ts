@@ -18,11 +18,12 @@ export async function runJob(job: Job, environment: JobEnvironment): Promise<Job
   }
 }
 
-function loadOptions({ contextLength, bareKernels, maxBindingBytes, prefillChunk, gpuBudget, hostBudget }: Exclude<Job, { command: 'doctor' }>, { emit, signal }: JobEnvironment): LoadOptions {
+function loadOptions({ contextLength, bareKernels, precision, maxBindingBytes, prefillChunk, gpuBudget, hostBudget }: Exclude<Job, { command: 'doctor' }>, { emit, signal }: JobEnvironment): LoadOptions {
   return {
     store: 'none',
     ...(contextLength === undefined ? {} : { contextLength }),
     ...(bareKernels === undefined ? {} : { bareKernels }),
+    ...(precision === undefined ? {} : { precision }),
     ...(maxBindingBytes === undefined ? {} : { maxBindingBytes }),
     ...(prefillChunk === undefined ? {} : { prefillChunk }),
     ...(gpuBudget === undefined ? {} : { gpuBudget }),

@@ -8,6 +8,7 @@ interface ModelJob {
   readonly model: string;
   readonly contextLength?: number;
   readonly bareKernels?: boolean;
+  readonly precision?: 'f16' | 'f32';
   readonly maxBindingBytes?: number;
   readonly prefillChunk?: number;
   readonly gpuBudget?: string;

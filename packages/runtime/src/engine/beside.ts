@@ -34,7 +34,6 @@ export function besideSteps(plan: PlanContext, session: SessionBuffers, layer: L
     placed: plan.weights.shared(index),
     experts: 1,
     topK: 1,
-    width: shared.width,
     activation,
     route: { ids: { buffer: plan.denseIds }, weights: { buffer: weighted ? scratch.sharedWeights : plan.ones } },
     x: scratch.normed,

@@ -3,6 +3,8 @@ import { NoAdapterError, NoWebGpuError } from './errors.ts';
 
 export interface GpuDevice {
   readonly device: GPUDevice;
+  /** The adapter's, which tells more than the device's in some hosts. */
+  readonly adapterInfo: GPUAdapterInfo;
   readonly summary: AdapterSummary;
 }
 
@@ -24,7 +26,7 @@ export async function requestGpu(gpu: GPU | undefined = globalThis.navigator?.gp
     requiredFeatures: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[],
     requiredLimits: Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]])),
   });
-  return { device, summary: summarise(device, adapter.info) };
+  return { device, adapterInfo: adapter.info, summary: summarise(device, adapter.info) };
 }
 
 /** What `info()` and `stats` say of the adapter. */

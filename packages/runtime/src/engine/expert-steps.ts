@@ -22,7 +22,6 @@ export interface ExpertGroup {
   readonly placed: PlacedExperts;
   readonly experts: number;
   readonly topK: number;
-  readonly width: number;
   readonly activation: Activation;
   readonly route: Route;
   /** [tokens, d] f32: the experts' input */
@@ -41,7 +40,7 @@ export interface ExpertGroup {
 /** The experts themselves, in two halves: hidden rows, then the weighted sum of the chosen experts' outputs. */
 export function expertSteps(plan: PlanContext, session: SessionBuffers, group: ExpertGroup, mode: Mode): readonly [first: Steps, second: Steps] {
   const { shaders, scratch, spec } = plan;
-  const { placed, experts, topK, width, activation, route, hidden, residual, scale } = group;
+  const { placed, experts, topK, activation, route, hidden, residual, scale } = group;
   const onInput = group.inputWeights ? { inputWeights: group.inputWeights } : {};
   const { gateUp, down, slots } = placed;
   const { ids, weights } = route;
@@ -60,7 +59,7 @@ export function expertSteps(plan: PlanContext, session: SessionBuffers, group: E
   const expertOut = { buffer: scratch.expertOut };
   return [
     [
-      moePlan(shaders, { label: label('plan'), ids, experts, topK, maxTokens, width, hiddenSize: spec.hiddenSize, batch: { buffer: session.batch }, plan: tables }),
+      moePlan(shaders, { label: label('plan'), ids, experts, topK, maxTokens, gateUp, down, batch: { buffer: session.batch }, plan: tables }),
       groupedGateUp(shaders, { label: label('gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation, ...onInput }),
     ],
     [

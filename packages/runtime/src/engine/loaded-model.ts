@@ -1,4 +1,4 @@
-import { ShaderContext } from '@gatefold/shaders';
+import { featureConditions, ShaderContext, type Conditions } from '@gatefold/shaders';
 import type { EvalOptions, EvalTensors, ExpertPlace, LoadOptions, MemoryUse } from '../api/types.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
 import type { ModelSpec } from '../model/spec.ts';
@@ -9,6 +9,7 @@ import { ModelWeights } from '../residency/weights.ts';
 import type { Shard, ShardReader } from '../shards/shard.ts';
 import { checkContext } from './check-context.ts';
 import { checkSpec } from './check-spec.ts';
+import type { GpuDevice } from './device.ts';
 import { DeviceLostError, DisposedError, OutOfGpuMemoryError } from './errors.ts';
 import type { PagedExperts } from './experts/paged-experts.ts';
 import { forwardPlan } from './forward.ts';
@@ -45,7 +46,8 @@ export class LoadedModel {
   }
 
   /** Makes room for all weights; `upload` then fills it. Throws `LimitError`, `OutOfGpuMemoryError`, `UnsupportedSpecError`. */
-  static async allocate(device: GPUDevice, spec: ModelSpec, gguf: GgufModel, options: LoadOptions): Promise<LoadedModel> {
+  static async allocate(gpu: Pick<GpuDevice, 'device' | 'adapterInfo'>, spec: ModelSpec, gguf: GgufModel, options: LoadOptions): Promise<LoadedModel> {
+    const { device } = gpu;
     checkSpec(spec);
     checkContext(spec, contextLengthOf(spec, options), device.limits, options.maxBindingBytes);
     // Few models have a budget: the code for it is loaded when one has.
@@ -66,7 +68,7 @@ export class LoadedModel {
       memory.destroyAll();
       throw new OutOfGpuMemoryError(bytes, failure.message);
     }
-    const shaders = options.bareKernels ? new ShaderContext(device, {}) : new ShaderContext(device);
+    const shaders = new ShaderContext(device, kernelVariants(gpu, options));
     return new LoadedModel(spec, memory, weights, shaders, options);
   }
 
@@ -181,4 +183,11 @@ export class LoadedModel {
 
 function contextLengthOf(spec: ModelSpec, { contextLength = DEFAULT_CONTEXT }: LoadOptions): number {
   return Math.min(contextLength, spec.contextLength);
+}
+
+/** The faster kernels that this device has and the options allow. */
+function kernelVariants({ device, adapterInfo }: Pick<GpuDevice, 'device' | 'adapterInfo'>, { bareKernels = false, precision = 'f16' }: LoadOptions): Conditions {
+  if (bareKernels) return {};
+  const variants = featureConditions(device, adapterInfo);
+  return precision === 'f32' ? { ...variants, SUBGROUP_MATRIX: false } : variants;
 }

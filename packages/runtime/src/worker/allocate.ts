@@ -1,4 +1,5 @@
 import type { LoadOptions, Warning } from '../api/types.ts';
+import type { GpuDevice } from '../engine/device.ts';
 import { OutOfGpuMemoryError } from '../engine/errors.ts';
 import { LoadedModel } from '../engine/loaded-model.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
@@ -11,13 +12,13 @@ const SHARES = ['75%', '50%', '25%', '10%'] as const;
  * Makes room for a model's weights. Where no budget is given and the GPU has no room for all experts, they get the
  * largest share that fits, with a warning. Throws as `LoadedModel.allocate`.
  */
-export async function allocate(device: GPUDevice, spec: ModelSpec, gguf: GgufModel, options: LoadOptions & { readonly onWarning: (warning: Warning) => void }): Promise<LoadedModel> {
+export async function allocate(gpu: GpuDevice, spec: ModelSpec, gguf: GgufModel, options: LoadOptions & { readonly onWarning: (warning: Warning) => void }): Promise<LoadedModel> {
   try {
-    return await LoadedModel.allocate(device, spec, gguf, options);
+    return await LoadedModel.allocate(gpu, spec, gguf, options);
   } catch (error) {
     if (!isOutOfMemory(error) || options.gpuBudget !== undefined || !spec.layers.some(({ ffn }) => ffn.kind === 'moe')) throw error;
     for (const gpuBudget of SHARES) {
-      const model = await LoadedModel.allocate(device, spec, gguf, { ...options, gpuBudget }).catch((again: unknown) => {
+      const model = await LoadedModel.allocate(gpu, spec, gguf, { ...options, gpuBudget }).catch((again: unknown) => {
         if (!isOutOfMemory(again)) throw again;
       });
       if (!model) continue;

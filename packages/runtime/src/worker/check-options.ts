@@ -9,6 +9,7 @@ export function checkOptions(options: LoadOptions): void {
     const value = options[field];
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) throw new LoadOptionError(field, value, 'a positive whole number');
   }
-  const { store } = options;
+  const { store, precision } = options;
+  if (precision !== undefined && precision !== 'f16' && precision !== 'f32') throw new LoadOptionError('precision', precision, '"f16" or "f32"');
   if (store !== undefined && store !== 'indexeddb' && store !== 'none') throw new LoadOptionError('store', store, '"indexeddb" or "none"');
 }

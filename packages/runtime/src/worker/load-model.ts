@@ -27,7 +27,8 @@ export type OpenSource = (onWarning: (warning: Warning) => void) => ByteSource;
 export async function loadModel(open: OpenSource, options: LoadOptions, gpu?: GPU): Promise<LocalModelService> {
   checkOptions(options);
   options.signal?.throwIfAborted();
-  const { device, summary } = await requestGpu(gpu);
+  const onGpu = await requestGpu(gpu);
+  const { device, summary } = onGpu;
   const onWarning = options.onWarning ?? (() => {});
   device.addEventListener('uncapturederror', ({ error }) => onWarning({ code: 'other', message: `The GPU reports an error; answers may be wrong: ${error.message}` }));
   if (isCpuAdapter(summary)) {
@@ -35,7 +36,7 @@ export async function loadModel(open: OpenSource, options: LoadOptions, gpu?: GP
   }
   const lifeline = deviceLifeline(device);
   try {
-    return await lifeline.run(() => loadOnto({ device, summary }, lifeline, open, { ...options, onWarning }));
+    return await lifeline.run(() => loadOnto(onGpu, lifeline, open, { ...options, onWarning }));
   } catch (error) {
     device.destroy();
     options.signal?.throwIfAborted();
@@ -55,7 +56,7 @@ async function loadOnto(
   const store = await openStore(options.store, onWarning);
   const { gguf, uses, loader } = await openModel(open(onWarning), store, { useManifest: true, onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
   const spec = await specFromGguf(gguf);
-  const model = await allocate(gpu.device, spec, gguf, options);
+  const model = await allocate(gpu, spec, gguf, options);
   try {
     signal?.throwIfAborted();
     const text = openText(gguf, onWarning);

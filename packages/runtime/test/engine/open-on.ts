@@ -15,11 +15,12 @@ export interface OpenFixture {
 
 /** A GGUF file on this host's GPU, all weights resident unless the options say otherwise. */
 export async function openOn(gpu: GPU | undefined, path: string, options: LoadOptions): Promise<OpenFixture> {
-  const { device } = await requestGpu(gpu);
+  const onGpu = await requestGpu(gpu);
+  const { device } = onGpu;
   const stray: string[] = [];
   device.addEventListener('uncapturederror', ({ error }) => stray.push(error.message));
   const { gguf, loader } = await openModel(new PathSource(path), NO_STORE);
-  const model = await LoadedModel.allocate(device, await specFromGguf(gguf), gguf, options);
+  const model = await LoadedModel.allocate(onGpu, await specFromGguf(gguf), gguf, options);
   let ropeFactors: Float32Array<ArrayBuffer> | undefined;
   const shards = model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards;
   await loader.loadAll(shards, async (shard, bytes) => {

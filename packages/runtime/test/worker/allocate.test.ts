@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import type { LoadOptions, Warning } from '../../src/api/types.ts';
 import { OutOfGpuMemoryError } from '../../src/engine/errors.ts';
+import type { GpuDevice } from '../../src/engine/device.ts';
 import { LoadedModel } from '../../src/engine/loaded-model.ts';
 import type { ModelSpec } from '../../src/model/spec.ts';
 import { allocate } from '../../src/worker/allocate.ts';
@@ -19,7 +20,7 @@ async function tryOn(fits: readonly (string | undefined)[], spec = moe, options:
     if (!fits.some((fit) => fit === gpuBudget)) throw new OutOfGpuMemoryError(1, 'no room');
     return {} as unknown as LoadedModel;
   });
-  const outcome = await allocate({} as unknown as GPUDevice, spec, {} as never, { ...options, onWarning: (warning) => warnings.push(warning) }).catch((error: unknown) => error);
+  const outcome = await allocate({} as unknown as GpuDevice, spec, {} as never, { ...options, onWarning: (warning) => warnings.push(warning) }).catch((error: unknown) => error);
   return { tried, warnings: warnings.map(({ code }) => code), failed: outcome instanceof OutOfGpuMemoryError };
 }
 

@@ -8,11 +8,12 @@ test.each([
   ['prefillChunk', { prefillChunk: -1 }],
   ['maxBindingBytes', { maxBindingBytes: NaN }],
   ['store', { store: 'opfs' }],
+  ['precision', { precision: 'f8' }],
 ])('%s is refused by name (%#)', (field, options) => {
   expect(() => checkOptions(options as LoadOptions)).toThrow(expect.objectContaining({ name: 'LoadOptionError', code: 'bad-option', field }));
 });
 
 test('options in their ranges, and none at all', () => {
   checkOptions({});
-  checkOptions({ contextLength: 1, prefillChunk: 512, maxBindingBytes: 1 << 27, store: 'none' });
+  checkOptions({ contextLength: 1, prefillChunk: 512, maxBindingBytes: 1 << 27, store: 'none', precision: 'f32' });
 });

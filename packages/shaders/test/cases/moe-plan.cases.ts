@@ -1,9 +1,18 @@
-import { MOE_TILE_ROWS, moePlan, moePlanBytes, moePlanLayout } from '../../src/moe-plan.ts';
+import { TILE_ROWS } from '../../src/gemm-tile.ts';
+import { moePlan, moePlanBytes, moePlanLayout } from '../../src/moe-plan.ts';
+import type { ExpertPool } from '../../src/planar.ts';
 import { expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
 import { randomIds } from '../reference/moe.ts';
 
-const WIDTH = 100;
-const HIDDEN_SIZE = 96;
+const Q4_0 = 2;
+/** Experts of which the plan wants to know no more than their shapes. */
+const poolOf = (...rows: readonly number[]): ExpertPool => ({
+  pages: [],
+  slotsPerPage: 1,
+  slotWords: 0,
+  matrices: rows.map((outputs) => ({ type: Q4_0, rows: outputs, cols: 32, baseWord: 0 })),
+});
+const POOLS = { gateUp: poolOf(160, 160), down: poolOf(200) };
 
 /** Plans a pass and compares every table with one made by sorting on the host. */
 async function checkPlan(t: KernelTest, ids: Uint32Array<ArrayBuffer>, experts: number, topK: number, maxTokens: number): Promise<void> {
@@ -11,7 +20,7 @@ async function checkPlan(t: KernelTest, ids: Uint32Array<ArrayBuffer>, experts: 
   const shape = { experts, topK, maxTokens };
   const plan = t.output(moePlanBytes(shape));
   const batch = t.input(Uint32Array.of(5, tokens, 0, 0));
-  const steps = await moePlan(t.context, { label: 'moe_plan', ids: t.input(ids), batch, plan: plan.buffer, ...shape, width: WIDTH, hiddenSize: HIDDEN_SIZE });
+  const steps = await moePlan(t.context, { label: 'moe_plan', ids: t.input(ids), batch, plan: plan.buffer, ...shape, ...POOLS });
   await t.run(steps, { tokens, context: tokens });
   const { firstRange, firstRow, words } = moePlanLayout(shape);
   const got = await t.readInts(plan, words);
@@ -23,20 +32,21 @@ async function checkPlan(t: KernelTest, ids: Uint32Array<ArrayBuffer>, experts: 
   for (let expert = 0, first = 0; expert < experts; expert++) {
     const count = rows.filter((row) => ids[row] === expert).length;
     ranges.push(first, count);
-    for (let done = 0; done < count; done += MOE_TILE_ROWS) {
-      tiles.push(expert, first + done, Math.min(MOE_TILE_ROWS, count - done), firstRow + first + done);
+    for (let done = 0; done < count; done += TILE_ROWS) {
+      tiles.push(expert, first + done, Math.min(TILE_ROWS, count - done), firstRow + first + done);
     }
     first += count;
   }
   expectEqual('ranges', got.subarray(firstRange, firstRow), ranges);
   expectEqual('tiles', got.subarray(8, 8 + tiles.length), tiles);
   const count = tiles.length / 4;
-  expectEqual('dispatches', got.subarray(0, 8), [count, 4, 1, count, count, 2, 1, 0]);
+  const columns = t.context.features['SUBGROUP_MATRIX'] ? 128 : 64;
+  expectEqual('dispatches', got.subarray(0, 8), [count, Math.ceil(320 / columns), 1, count, count, Math.ceil(200 / columns), 1, 0]);
 }
 
 for (const [experts, topK] of [[1, 1], [8, 2], [64, 8], [5, 5], [130, 3]] as const) {
   kernelCase(`moe-plan top-${topK} of ${experts}`, async (t) => {
-    for (const tokens of [1, 7, MOE_TILE_ROWS - 1, MOE_TILE_ROWS, MOE_TILE_ROWS + 1, 65]) {
+    for (const tokens of [1, 7, TILE_ROWS - 1, TILE_ROWS, TILE_ROWS + 1, 65]) {
       await checkPlan(t, randomIds((limit) => t.randomInt(limit), tokens, topK, experts), experts, topK, 65);
     }
   });
@@ -56,6 +66,6 @@ kernelCase('moe-plan refuses a buffer that is too small', async (t) => {
   const shape = { experts: 64, topK: 8, maxTokens: 64 };
   const batch = t.input(Uint32Array.of(0, 1, 0, 0));
   const plan = t.output(moePlanBytes(shape) - 16).buffer;
-  const error = await moePlan(t.context, { label: 'moe_plan', ids: t.output(2048), batch, plan, ...shape, width: 32, hiddenSize: 32 }).catch((caught: unknown) => caught);
+  const error = await moePlan(t.context, { label: 'moe_plan', ids: t.output(2048), batch, plan, ...shape, ...POOLS }).catch((caught: unknown) => caught);
   if (!(error instanceof Error && error.name === 'KernelArgumentError')) throw new Error('not refused');
 });

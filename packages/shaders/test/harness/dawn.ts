@@ -4,6 +4,9 @@ import { SLOW_ON_SWIFTSHADER, swiftShaderIcd } from '../../../../scripts/browser
 import { Guest } from './guest.ts';
 import type { KernelHost } from './host.ts';
 
+/** f16 on NVIDIA, subgroup matrices. */
+const EXPERIMENTAL = 'enable-dawn-features=vulkan_enable_f16_on_nvidia,allow_unsafe_apis';
+
 // Dawn's instance must outlive every device, or the process crashes.
 let instance: GPU | undefined;
 
@@ -15,7 +18,7 @@ export function dawnGpu(): GPU {
     // Mesa's Vulkan layers warn on every start where it is unset.
     process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
     Object.assign(globalThis, globals);
-    instance = create(icd ? [`disable-dawn-features=${SLOW_ON_SWIFTSHADER}`] : []);
+    instance = create([icd ? `disable-dawn-features=${SLOW_ON_SWIFTSHADER}` : EXPERIMENTAL]);
   }
   return instance;
 }

@@ -1,4 +1,5 @@
 // The part of the harness that runs inside a host, next to the GPU. Bundled with all cases by `bundle.ts`.
+import { featureConditions, type Conditions } from '../../src/index.ts';
 import { cases } from '../cases/index.ts';
 import { KernelTest } from './kernel-case.ts';
 
@@ -14,9 +15,14 @@ export interface CaseRequest {
   readonly seed: number;
 }
 
+interface Device {
+  readonly device: GPUDevice;
+  readonly conditions: Conditions;
+}
+
 /** Runs kernel cases by name on the devices of one `GPU`. */
 export class Guest {
-  readonly #devices = new Map<Variant, Promise<GPUDevice>>();
+  readonly #devices = new Map<Variant, Promise<Device>>();
   readonly #stray: string[] = [];
 
   constructor(readonly gpu: GPU | undefined) {}
@@ -26,7 +32,8 @@ export class Guest {
     try {
       const found = cases.find((candidate) => candidate.name === name);
       if (!found) return `no kernel case is named "${name}"`;
-      const t = new KernelTest(await this.#device(variant), seed, variant === 'bare' ? { F16: false, SUBGROUPS: false } : undefined);
+      const { device, conditions } = await this.#device(variant);
+      const t = new KernelTest(device, seed, conditions);
       try {
         await found.run(t);
       } finally {
@@ -42,16 +49,16 @@ export class Guest {
 
   /** What the adapter calls itself, and what `native` uses of it. */
   async describe(): Promise<string> {
-    const { adapterInfo, features, limits } = await this.#device('native');
+    const { adapterInfo, features, limits } = (await this.#device('native')).device;
     const name = [adapterInfo.vendor, adapterInfo.architecture, adapterInfo.description].filter(Boolean).join(' ');
     return `${name}; ${[...features].sort().join(' ')}; bindings of ${limits.maxStorageBufferBindingSize >> 20} MiB`;
   }
 
   async close(): Promise<void> {
-    for (const device of this.#devices.values()) (await device).destroy();
+    for (const device of this.#devices.values()) (await device).device.destroy();
   }
 
-  #device(variant: Variant): Promise<GPUDevice> {
+  #device(variant: Variant): Promise<Device> {
     let device = this.#devices.get(variant);
     if (!device) {
       device = this.#requestDevice(variant);
@@ -60,20 +67,22 @@ export class Guest {
     return device;
   }
 
-  async #requestDevice(variant: Variant): Promise<GPUDevice> {
+  async #requestDevice(variant: Variant): Promise<Device> {
     const adapter = await this.gpu?.requestAdapter();
     if (!adapter) throw new Error(this.gpu ? 'this host finds no WebGPU adapter' : 'this host has no WebGPU');
     const device = await adapter.requestDevice(variant === 'bare' ? {} : everythingUseful(adapter));
     device.addEventListener('uncapturederror', (event) => this.#stray.push(event.error.message));
-    return device;
+    return { device, conditions: variant === 'bare' ? {} : featureConditions(device, adapter.info) };
   }
 }
 
+/** What kernels have a variant for. */
+const WANTED_FEATURES: ReadonlySet<string> = new Set(['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix']);
+
 function everythingUseful({ features, limits }: GPUAdapter): GPUDeviceDescriptor {
   const { maxStorageBufferBindingSize, maxBufferSize } = limits;
-  const wanted: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
   return {
-    requiredFeatures: wanted.filter((feature) => features.has(feature)),
+    requiredFeatures: [...features].filter((feature) => WANTED_FEATURES.has(feature)) as GPUFeatureName[],
     requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
   };
 }

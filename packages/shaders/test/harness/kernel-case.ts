@@ -142,6 +142,11 @@ export function expectClose(
   if (worst >= 0) throw new Error(`${label}: at ${worst} got ${actual[worst]}, expected ${expected[worst]}, allowed error ${limit}`);
 }
 
+/** What products may be off by: where they run on subgroup matrices, inputs and weights are rounded to f16. */
+export function matrixTolerance({ context }: KernelTest): { relative?: number } {
+  return context.features['SUBGROUP_MATRIX'] ? { relative: 1e-3 } : {};
+}
+
 export function expectEqual(label: string, actual: ArrayLike<number>, expected: ArrayLike<number>): void {
   if (actual.length !== expected.length) throw new Error(`${label}: ${actual.length} values, expected ${expected.length}`);
   for (let i = 0; i < expected.length; i++) {
