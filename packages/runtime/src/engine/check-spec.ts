@@ -1,5 +1,9 @@
-import type { LayerSpec, ModelSpec } from '../model/spec.ts';
+import type { LayerSpec, MixerSpec, ModelSpec } from '../model/spec.ts';
 import { UnsupportedSpecError } from '../residency/errors.ts';
+
+/** Sizes of arrays in the kernels of attention over latent vectors, and of Gated DeltaNet. */
+const MOST_LATENT_DIM = 512;
+const MOST_DELTA_NET_DIM = 128;
 
 /** Refuses a spec that asks for something no step does yet: better than wrong numbers. */
 export function checkSpec(spec: ModelSpec): void {
@@ -15,6 +19,14 @@ function checkLayer({ attention, attentionNorm, ffnNorm, postAttentionNorm, post
   if (attentionNorm.kind !== 'rms' || ffnNorm.kind !== 'rms' || attentionNorm.bias || ffnNorm.bias) refuse('a LayerNorm');
   // YaRN's factor on cos and sin would change what is normed.
   if (attention.kind === 'gqa' && attention.qkNormLast && attention.rope?.yarn) refuse('a norm after RoPE with YaRN');
+  checkMixer(attention, refuse);
   if (postAttentionNorm && attention.kind !== 'gqa') refuse('a norm after its token mixer');
   if (outputScale && !postFfnNorm) refuse('a factor on the layer without a norm after the FFN');
+}
+
+function checkMixer(mixer: MixerSpec, refuse: (feature: string) => never): void {
+  if (mixer.kind === 'mla' && mixer.latentDim > MOST_LATENT_DIM) refuse(`latent vectors of ${mixer.latentDim} dimensions (at most ${MOST_LATENT_DIM})`);
+  if (mixer.kind !== 'delta-net') return;
+  const size = Math.max(mixer.keyDim, mixer.valueDim);
+  if (size > MOST_DELTA_NET_DIM) refuse(`Gated DeltaNet heads of ${size} dimensions (at most ${MOST_DELTA_NET_DIM})`);
 }

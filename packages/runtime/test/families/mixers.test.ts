@@ -1,6 +1,7 @@
 // Metadata of families with mixers of their own, as damaged or hostile files may have it.
 import { describe, expect, it } from 'vitest';
 import { ropeTable } from '../../../shaders/src/rope-table.ts';
+import { checkSpec } from '../../src/engine/check-spec.ts';
 import { specFromGguf } from '../../src/model/families/index.ts';
 import { readGguf } from '../../src/model/gguf/read.ts';
 import type { GgufModel, GgufValue } from '../../src/model/gguf/types.ts';
@@ -71,6 +72,16 @@ it.each([
   ['qwen3next', { 'ssm.state_size': 32 }, 'blk.0.attn_qkv.weight', [160, 32]],
 ] as const)('%s with other sizes than its tensors', async (arch, changes, name, expected) => {
   await expect(specFromGguf(await changed(arch, changes))).rejects.toMatchObject({ code: 'model-tensor', tensor: name, expected });
+});
+
+it.each([
+  ['deepseek2', { latentDim: 1024 }, 'latent vectors of 1024 dimensions'],
+  ['qwen3next', { valueDim: 256 }, 'Gated DeltaNet heads of 256 dimensions'],
+] as const)('%s beyond what kernels serve is refused before anything is fetched', async (arch, larger, feature) => {
+  const spec = await specFromGguf(await changed(arch, {}));
+  expect(() => checkSpec(spec)).not.toThrow();
+  const layers = spec.layers.map((layer) => ({ ...layer, attention: { ...layer.attention, ...larger } }));
+  expect(() => checkSpec({ ...spec, layers })).toThrowError(feature);
 });
 
 describe("deepseek2's YaRN", () => {
