@@ -24,6 +24,9 @@ const RECURRENT_DEPTH = 2;
 /** Run ahead by about this much time, so that a stop is never far away on a slow adapter. */
 const RUN_AHEAD_MS = 40;
 
+/** Times that a token runs without its experts before it looks for them at every layer. */
+const MOST_FAILURES = 3;
+
 const STATUS_NAN = 1;
 
 /** A token as the engine knows it: without text. */
@@ -128,6 +131,8 @@ export class Session {
     let prefillMs = 0;
     let firstAt = 0;
     let submitted = 1;
+    /** Of the token that is wanted. */
+    let failures = 0;
     let finishReason: GenerateResult['finishReason'] = 'length';
     try {
       while (ids.length < maxTokens) {
@@ -154,10 +159,12 @@ export class Session {
         if (arrival.failed) {
           await Promise.allSettled(outstanding.splice(0));
           submitted = ids.length + 1;
+          const looking = !(await this.#repair(arrival, failures++, counts, signal));
           this.#restart(promptIds, ids);
-          outstanding.push(this.#submitToken(after, promptIds.length + ids.length, wantLogits, counts, signal, true));
+          outstanding.push(this.#submitToken(after, promptIds.length + ids.length, wantLogits, counts, signal, looking));
           continue;
         }
+        failures = 0;
         if (arrival.isNan) throw new NanLogitsError(arrival.position - 1);
         chosen.push(arrival.id);
         if (ids.length === 0) {
@@ -218,6 +225,12 @@ export class Session {
     const seen = new Uint32Array(this.context.spec.vocabSize);
     for (const [position, id] of ids.entries()) seen[id] = position + 1;
     this.#device.queue.writeBuffer(this.buffers.seen, 0, seen);
+  }
+
+  /** Whether a token that lacked experts may run again without looking. Where others keep taking its experts away it must look. */
+  async #repair({ experts }: Arrival, failures: number, counts: SessionCounts, signal?: AbortSignal): Promise<boolean> {
+    const { paged } = this.context;
+    return paged !== undefined && failures < MOST_FAILURES && (await paged.repair(experts, { counts, signal }));
   }
 
   /** Goes back to where the last of `ids` is to be fed: later ones ran on wrong numbers. */

@@ -72,7 +72,7 @@ export class ExpertResidency {
         slots.giveBack(slot);
         throw error;
       }
-      slots.put(shard.expert ?? 0, slot, this.#version + 1);
+      slots.put(shard.expert ?? 0, slot);
       this.loads++;
       this.bytesLoaded += bytes.length;
     };
@@ -98,7 +98,7 @@ export class ExpertResidency {
     const slots = this.#slots(layer);
     const { slot } = slots.take(new Set());
     await this.place(shard, bytes, slot);
-    slots.put(expert, slot, this.#version + 1);
+    slots.put(expert, slot);
     this.publish(layer);
   }
 
@@ -121,7 +121,7 @@ export class ExpertResidency {
     const table = new Uint32Array(buffer.size / 4).fill(ABSENT);
     for (const expert of slots.resident) if (!only || only.has(expert)) table[expert] = slots.slotOf(expert) ?? ABSENT;
     this.weights.memory.device.queue.writeBuffer(buffer, 0, table);
-    this.#version++;
+    slots.publish(++this.#version);
   }
 
   #slots(layer: number): LayerSlots {

@@ -41,9 +41,14 @@ export class LayerSlots {
     return { slot, evicted };
   }
 
-  /** @param version of the table that shows it first */
-  put(expert: number, slot: number, version: number): void {
-    this.#slots.set(expert, { slot, since: version });
+  /** The expert's weights are in the slot; `publish` tells from when on passes see them. */
+  put(expert: number, slot: number): void {
+    this.#slots.set(expert, { slot, since: Infinity });
+  }
+
+  /** The table of this version shows all that was put. */
+  publish(version: number): void {
+    for (const [expert, { slot, since }] of this.#slots) if (since === Infinity) this.#slots.set(expert, { slot, since: version });
   }
 
   /** A slot that was taken and got no expert. */

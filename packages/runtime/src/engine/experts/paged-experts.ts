@@ -7,6 +7,9 @@ import { Mutex } from '../mutex.ts';
 import type { RoutedSteps, Stage } from '../plan.ts';
 import { moeLayers } from '../session-buffers.ts';
 
+/** Share of the layers that may lack experts for a token to run again as a whole. */
+const MOST_REPAIRED = 0.25;
+
 /** Stages to run over one batch, which has been set. */
 export interface PagedRun {
   readonly stages: readonly Stage[];
@@ -60,9 +63,30 @@ export class PagedExperts {
     return this.#confident;
   }
 
+  /**
+   * Brings what a token that ran without looking lacked, where that is little: it may then run so again. In the first layer
+   * that lacked experts its choice is right; later ones computed without them, and most choose as they will. Returns false
+   * where so much is missing that looking at every layer costs less, and where something cannot be had: looking will tell
+   * whether it is needed.
+   */
+  async repair(choices: readonly (readonly number[])[], { counts, signal }: Pick<PagedRun, 'counts' | 'signal'>): Promise<boolean> {
+    const { residency } = this;
+    const lacking = [...this.#layers.entries()].filter(([place, layer]) => residency.missing(layer, choices[place] ?? []).length > 0);
+    if (lacking.length > Math.max(1, this.#layers.length * MOST_REPAIRED)) return false;
+    const bring = () => Promise.allSettled(lacking.map(([place, layer]) => residency.admit(layer, choices[place] ?? [], { signal })));
+    const brought = await this.turns.run(() => this.#counting(counts, bring));
+    this.#confident = brought.every(({ status }) => status === 'fulfilled');
+    return this.#confident;
+  }
+
   /** Returns an encoder that ends with the last stage's steps, not submitted yet. Throws as `ExpertResidency.admit`. */
-  async run({ stages, size, onStage, signal, counts = noCounts() }: PagedRun): Promise<GPUCommandEncoder> {
-    const { loads, bytesLoaded } = this.residency;
+  run(what: PagedRun): Promise<GPUCommandEncoder> {
+    const { counts = noCounts() } = what;
+    return this.#counting(counts, () => this.#run(what, counts));
+  }
+
+  async #run({ stages, size, onStage, signal }: PagedRun, counts: SessionCounts): Promise<GPUCommandEncoder> {
+    const { loads } = this.residency;
     let encoder = this.device.createCommandEncoder();
     for (const stage of stages) {
       const { steps, routed } = stage;
@@ -78,9 +102,20 @@ export class PagedExperts {
       onStage?.(encoder, stage);
     }
     this.#confident = this.residency.loads === loads;
-    counts.expertLoads += this.residency.loads - loads;
-    counts.expertBytes += this.residency.bytesLoaded - bytesLoaded;
     return encoder;
+  }
+
+  /** Adds up what experts the work brings. */
+  async #counting<T>(counts: SessionCounts | undefined, work: () => Promise<T>): Promise<T> {
+    const { loads, bytesLoaded } = this.residency;
+    try {
+      return await work();
+    } finally {
+      if (counts) {
+        counts.expertLoads += this.residency.loads - loads;
+        counts.expertBytes += this.residency.bytesLoaded - bytesLoaded;
+      }
+    }
   }
 
   dispose(): void {

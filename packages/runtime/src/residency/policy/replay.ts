@@ -16,13 +16,13 @@ export function replay({ experts, tokens }: RouterTrace, share: number, policyOf
     const steps = tokens.map((token) => token[layer] ?? []);
     const most = Math.max(...steps.map(({ length }) => length));
     const slots = new LayerSlots(Math.min(count, Math.max(most, Math.floor(count * share))), policyOf(steps));
-    for (const [step, chosen] of steps.entries()) {
+    for (const chosen of steps) {
       slots.policy.use(chosen);
       const keep = new Set(chosen);
       for (const expert of chosen) {
         choices++;
         if (slots.isResident(expert)) hits++;
-        else slots.put(expert, slots.take(keep).slot, step);
+        else slots.put(expert, slots.take(keep).slot);
       }
     }
   }
