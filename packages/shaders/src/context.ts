@@ -18,6 +18,8 @@ const RARE_TYPES = ['Q2_K', 'Q3_K', 'Q4_1', 'Q5_0', 'Q5_1', 'Q5_K', 'IQ4_NL', 'I
 
 /** Threads of a subgroup on adapters that run on a CPU, at most. */
 const CPU_SUBGROUP = 4;
+/** `PARTS` of workgroup_sum.wesl. */
+const FEWEST_THREADS = 16;
 
 /** WESL `@if` conditions that pick a variant of a module. Conditions not named are false. */
 export type Conditions = Readonly<Record<string, boolean>>;
@@ -63,6 +65,11 @@ export class ShaderContext {
   /** A CPU adapter: subgroups this small are a CPU's vector units, and threads beyond a few are run in turn. */
   get narrow(): boolean {
     return this.subgroupSize > 1 && this.subgroupSize <= CPU_SUBGROUP;
+  }
+
+  /** Threads of a workgroup that adds up by `workgroup_sum.wesl`: `most`, or on a CPU adapter the fewest that there may be. */
+  threads(most: number): number {
+    return this.narrow ? FEWEST_THREADS : most;
   }
 
   /** Makes a dispatch-ready step. Throws `ShaderCompilationError` where the adapter's compiler refuses the module. */

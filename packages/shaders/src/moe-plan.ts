@@ -4,6 +4,9 @@ import { gemmTile, TILE_ROWS } from './gemm-tile.ts';
 import type { ExpertPool } from './planar.ts';
 import type { Step } from './step.ts';
 
+/** Threads of both kernels' workgroups. */
+const MOST_THREADS = 256;
+
 /** Dispatch arguments of the two grouped GEMMs, and the number of tiles. */
 const HEADER_WORDS = 8;
 const TILE_WORDS = 4;
@@ -74,7 +77,7 @@ export async function moePlan(context: ShaderContext, args: MoePlanArgs): Promis
     context.step({
       label: `${label}.rows`,
       module: 'moe_plan_rows',
-      constants: { TOP_K: topK, FIRST_RANGE: firstRange, FIRST_ROW: firstRow },
+      constants: { THREADS: context.threads(MOST_THREADS), TOP_K: topK, FIRST_RANGE: firstRange, FIRST_ROW: firstRow },
       bindings: { 0: ids, 1: { buffer: plan }, 2: batch },
       workgroups,
     }),
@@ -82,6 +85,7 @@ export async function moePlan(context: ShaderContext, args: MoePlanArgs): Promis
       label: `${label}.tiles`,
       module: 'moe_plan_tiles',
       constants: {
+        THREADS: context.threads(MOST_THREADS),
         EXPERTS: experts,
         TILE_ROWS,
         FIRST_RANGE: firstRange,

@@ -25,7 +25,7 @@ export function rmsNorm(context: ShaderContext, { label, x, weight, out, width, 
     label,
     module: 'rmsnorm',
     conditions: { RESIDUAL: residual, OUT_SCALE: outScale !== undefined },
-    constants: { WIDTH: width, STRIDE: stride, EPS: eps },
+    constants: { THREADS: context.threads(256), WIDTH: width, STRIDE: stride, EPS: eps },
     bindings: { 0: x, 1: weight, 2: out, ...(outScale ? { 3: outScale } : {}) },
     workgroups: ({ tokens }) => [tokens, 1, 1],
   });

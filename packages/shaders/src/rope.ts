@@ -80,6 +80,7 @@ export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArg
       TEMPERATURE: Boolean(temperature),
     },
     constants: {
+      THREADS: context.threads(qkNorm === 'full' ? 256 : 64),
       HEADS: heads,
       QUERY_STRIDE: queryStride,
       KV_HEADS: kvHeads,

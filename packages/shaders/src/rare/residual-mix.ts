@@ -37,7 +37,7 @@ export async function residualMix(context: ShaderContext, args: ResidualMixArgs)
     module: 'rare/residual_mix',
     sources: { 'rare/residual_mix.wesl': source },
     conditions,
-    constants: { ...constants, TOP_K: topK },
+    constants: { ...constants, THREADS: context.threads(64), TOP_K: topK },
     bindings: { 0: weights.binding, 1: x, 2: bias, 3: routeWeights, 4: coefficients, 5: expertWeights, 6: mlpWeights },
     workgroups: ({ tokens }) => [tokens, 1, 1],
   });
