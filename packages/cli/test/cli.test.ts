@@ -128,3 +128,39 @@ test('the command is there after npm ci, by its name', async () => {
   const link = join(import.meta.dirname, '../../../node_modules/.bin/gatefold');
   expect(await readFile(link, 'utf8')).toBe(await readFile(join(dirname(import.meta.dirname), 'bin/gatefold.mjs'), 'utf8'));
 });
+
+test('a model in a budget writes the same tokens, and which experts they used', async () => {
+  const [prompt] = prompts;
+  const trace = join(scratch, 'trace.json');
+  const args = ['generate', '--model', MODEL, '--context', '128', '--host', 'node', '--ids', prompt?.ids.join(',') ?? '', '--max-tokens', '8', '--gpu-budget', '25%', '--host-budget', '1MB', '--trace', trace, '--json'];
+  const { code, stdout } = await gatefold(args);
+  expect(code).toBe(0);
+  const { ids, stats } = lastLine(stdout).json as { readonly ids: number[]; readonly stats: Record<string, number> };
+  expect(ids).toEqual(prompt?.greedy.slice(0, 8));
+  expect(stats['expert_misses']).toBeGreaterThan(0);
+  expect(stats['expert_bytes']).toBeGreaterThan(0);
+  const { experts, tokens } = JSON.parse(await readFile(trace, 'utf8')) as { readonly experts: number[]; readonly tokens: number[][][] };
+  expect(experts).toEqual([16, 16]);
+  expect(tokens.map((token) => token.map(({ length }) => length))).toEqual(Array.from({ length: 8 }, () => [4, 4]));
+}, PATIENCE);
+
+test('a budget that is no budget, and one that is too small, are told in one line', async () => {
+  const run = (budget: string) => gatefold(['generate', '--model', MODEL, '--host', 'node', '--ids', '1', '--gpu-budget', budget]);
+  expect(await run('half')).toMatchObject({ code: 1, stderr: expect.stringMatching(/gpuBudget is half, but must be bytes.*\[bad-option\]/) });
+  expect(await run('100kB')).toMatchObject({ code: 1, stderr: expect.stringMatching(/budget of 100000 bytes is too small.*at least \d+.*\[gpu-budget-too-small\]/) });
+}, PATIENCE);
+
+test('manifest and verify: a damaged shard is named', async () => {
+  const model = join(scratch, 'copy.gguf');
+  await writeFile(model, await readFile(MODEL));
+  expect(await gatefold(['verify', model])).toMatchObject({ code: 1, stderr: expect.stringMatching(/there is no manifest.*\[manifest\]/) });
+  expect(await gatefold(['manifest', 'copy.gguf'], { cwd: scratch })).toMatchObject({ code: 0, stderr: expect.stringContaining('copy.gguf.gatefold.json: 37 shards') });
+  expect(await gatefold(['verify', model])).toMatchObject({ code: 0, stderr: expect.stringContaining('all 37 shards') });
+  const bytes = await readFile(model);
+  bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
+  await writeFile(model, bytes);
+  const { code, stdout, stderr } = await gatefold(['verify', model, '--json']);
+  expect(code).toBe(1);
+  expect(lastLine(stdout).json).toMatchObject({ shards: 37, damaged: [expect.stringMatching(/^layer\.1\./)] });
+  expect(stderr).toMatch(/1 of 37 shards.*\[shard-hash\]/);
+}, PATIENCE);
