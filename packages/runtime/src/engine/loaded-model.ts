@@ -27,6 +27,8 @@ export class LoadedModel {
   readonly #uploader: Uploader;
   readonly contextLength: number;
   #context: PlanContext | undefined;
+  /** Which the RoPE tables are made with. */
+  #ropeFactors: Float32Array<ArrayBuffer> | undefined;
   #paged: PagedExperts | undefined;
   #lost: DeviceLostError | undefined;
   #disposed = false;
@@ -80,6 +82,7 @@ export class LoadedModel {
   /** Puts a verified shard's bytes into its place. @param slot of an expert, where the model is paged */
   async upload(shard: Shard, bytes: Uint8Array<ArrayBuffer>, slot?: number): Promise<void> {
     this.#check();
+    if (shard.ranges[0]?.tensor === ropeFactorsTensor(this.spec, this.contextLength)) this.#ropeFactors = new Float32Array(bytes.slice().buffer);
     await this.#uploader.upload(bytes, uploadJobs(this.weights, shard, slot));
   }
 
@@ -102,12 +105,12 @@ export class LoadedModel {
 
   /**
    * Call once all shards are up; where the model is paged, all of the trunk.
-   * @param reader brings experts later @param ropeFactors values of `rope_freqs.weight`, where the file has it
+   * @param reader brings experts later
    */
-  async ready(reader: ShardReader, ropeFactors?: Float32Array<ArrayBuffer>): Promise<void> {
+  async ready(reader: ShardReader): Promise<void> {
     const chunk = Math.min(this.options.prefillChunk ?? DEFAULT_CHUNK, this.contextLength);
     this.#paged = this.isPaged ? await this.#page(reader, chunk) : undefined;
-    this.#context = new PlanContext(this.shaders, this.memory, this.spec, this.weights, this.contextLength, chunk, ropeFactors, this.#paged);
+    this.#context = new PlanContext(this.shaders, this.memory, this.spec, this.weights, this.contextLength, chunk, this.#ropeFactors, this.#paged);
     await this.memory.device.queue.onSubmittedWorkDone();
   }
 
@@ -190,4 +193,11 @@ function kernelVariants({ device, adapterInfo }: Pick<GpuDevice, 'device' | 'ada
   if (bareKernels) return {};
   const variants = featureConditions(device, adapterInfo);
   return precision === 'f32' ? { ...variants, SUBGROUP_MATRIX: false } : variants;
+}
+
+/** The tensor that divides RoPE's frequencies, if one does. */
+function ropeFactorsTensor(spec: ModelSpec, contextLength: number): string | undefined {
+  const rope = spec.layers.map(({ attention }) => ('rope' in attention ? attention.rope : null)).find((found) => found?.frequencyFactors);
+  if (!rope?.long) return rope ? 'rope_freqs.weight' : undefined;
+  return contextLength > rope.long.originalContext ? 'rope_factors_long.weight' : 'rope_factors_short.weight';
 }

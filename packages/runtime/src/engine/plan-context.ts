@@ -20,7 +20,7 @@ export class PlanContext {
 
   /**
    * @param chunk longest pass in tokens @param contextLength positions of each session's KV cache
-   * @param ropeFactors values of `rope_freqs.weight`, where the file has it
+   * @param ropeFactors that divide RoPE's frequencies, where the file has some
    */
   constructor(
     readonly shaders: ShaderContext,

@@ -78,6 +78,8 @@ export interface AttentionSpec {
   readonly valueNorm: boolean;
   /** No `attn_v`: values are the keys, before norm and RoPE. */
   readonly valuesAreKeys: boolean;
+  /** Q, K and V lie one above the other in `attn_qkv`. */
+  readonly fusedQkv: boolean;
   readonly qkvBias: boolean;
   readonly outputBias: boolean;
   /** `attn_q` has a gate after each query head, whose sigmoid multiplies the head's output (qwen3next). */
@@ -158,6 +160,11 @@ export interface RopeSpec {
   readonly yarn: YarnSpec | null;
   /** `rope_freqs.weight` divides the frequencies (Llama 3, proportional RoPE). */
   readonly frequencyFactors: boolean;
+  /**
+   * LongRoPE: it is not `rope_freqs.weight` that divides, but `rope_factors_short.weight` in sessions of up to
+   * `originalContext` positions and `rope_factors_long.weight` in longer ones.
+   */
+  readonly long?: { readonly originalContext: number };
 }
 
 /** YaRN (arXiv 2309.00071) with llama.cpp's parameter names. `attnFactor` comes on top of YaRN's own 1 + 0.1·ln(factor) on cos and sin. */
@@ -177,6 +184,8 @@ export interface DenseSpec {
   readonly width: number;
   readonly activation: Activation;
   readonly bias: boolean;
+  /** Gate lies above up in `ffn_up`. */
+  readonly fused: boolean;
 }
 
 export interface MoeSpec {

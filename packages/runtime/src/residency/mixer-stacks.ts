@@ -4,6 +4,7 @@ import type { MixerSpec } from '../model/spec.ts';
 export function mixerStacks(mixer: MixerSpec): Readonly<Record<string, readonly string[]>> {
   switch (mixer.kind) {
     case 'gqa':
+      if (mixer.fusedQkv) return { attn_qkv: ['attn_qkv'] };
       return { attn_qkv: ['attn_q', 'attn_k', ...(mixer.valuesAreKeys ? [] : ['attn_v'])] };
     case 'mla':
       return { attn_latent: [mixer.queryRank > 0 ? 'attn_q_a' : 'attn_q', 'attn_kv_a_mqa'] };

@@ -250,7 +250,9 @@ export class ModelWeights {
 
   /** One expert's matrix of a kind, and the tensors that hold it: one for all experts (maybe gate above up), or old files' one for each. */
   #expertTensors(block: string, name: string, ending: FfnEnding, experts: number): ExpertTensors {
-    const fused = this.gguf.tensors.get(`${block}ffn_gate_up${ending}.weight`);
+    const { tensors: all } = this.gguf;
+    const above = all.has(`${block}ffn_gate${ending}.weight`) || ending === '_exps' ? undefined : all.get(`${block}ffn_up${ending}.weight`);
+    const fused = all.get(`${block}ffn_gate_up${ending}.weight`) ?? above;
     if (fused && name !== 'ffn_down') {
       const { rows, cols } = matrixShape(fused);
       return { tensors: [fused.name], firstRow: name === 'ffn_gate' ? 0 : rows / 2, matrix: { type: fused.type, rows: rows / 2, cols } };

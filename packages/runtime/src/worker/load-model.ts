@@ -62,17 +62,15 @@ async function loadOnto(
     const text = openText(gguf, onWarning);
     // A failure of the shards is the one to tell; this one is awaited below.
     text.catch(() => {});
-    let ropeFactors: Float32Array<ArrayBuffer> | undefined;
     await loader.loadAll(
       model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards,
       async (shard, bytes) => {
-        ropeFactors ??= shard.ranges[0]?.tensor === 'rope_freqs.weight' ? new Float32Array(bytes.slice().buffer) : undefined;
         await model.upload(shard, bytes);
         progress.addUploaded(shard);
       },
       signal ? { signal } : {},
     );
-    await model.ready(loader, ropeFactors);
+    await model.ready(loader);
     signal?.throwIfAborted();
     progress.enter('compile');
     // The first session compiles the shaders, and shows that there is memory for one.

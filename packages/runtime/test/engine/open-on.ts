@@ -21,12 +21,8 @@ export async function openOn(gpu: GPU | undefined, path: string, options: LoadOp
   device.addEventListener('uncapturederror', ({ error }) => stray.push(error.message));
   const { gguf, loader } = await openModel(new PathSource(path), NO_STORE);
   const model = await LoadedModel.allocate(onGpu, await specFromGguf(gguf), gguf, options);
-  let ropeFactors: Float32Array<ArrayBuffer> | undefined;
   const shards = model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards;
-  await loader.loadAll(shards, async (shard, bytes) => {
-    if (shard.ranges[0]?.tensor === 'rope_freqs.weight') ropeFactors = new Float32Array(bytes.slice().buffer);
-    await model.upload(shard, bytes);
-  });
-  await model.ready(loader, ropeFactors);
+  await loader.loadAll(shards, (shard, bytes) => model.upload(shard, bytes));
+  await model.ready(loader);
   return { model, device, stray };
 }

@@ -96,23 +96,32 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonl
     attention: [{ ...deltaNet, valueOrder: 'tiled' }, { ...deltaNet, valueOrder: 'tiled' }, gated],
     ffn: [0, 1, 2].map(() => ({ router: RENORMALISED, shared: { kind: 'shared', width: 256, gated: true } })),
   },
+  'phi3-q8_0': { attention: { fusedQkv: true, qkNorm: 'none', slidingWindow: 24, rope: { kind: 'neox', long: { originalContext: 64 } } }, ffn: [0, 1].map(() => ({ ...dense, fused: true })) },
+  'gemma3-q8_0': {
+    attention: [
+      ...[0, 1, 2, 3, 4].map(() => ({ qkNorm: 'per-head', slidingWindow: 24, rope: { base: 10_000, frequencyScale: 1 } })),
+      { qkNorm: 'per-head', slidingWindow: 0, rope: { base: 1_000_000, frequencyScale: 1 / 8 } },
+    ],
+    ffn: [0, 1, 2, 3, 4, 5].map(() => ({ ...dense, activation: 'geglu', fused: false })),
+  },
   'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
 };
 
-function ownConfig(keys: Readonly<Record<string, number>>): object {
+/** What a Hugging Face configuration would say, from a reference that numpy made. */
+function ownConfig(arch: string, keys: Readonly<Record<string, number>>): object {
   return {
-    max_position_embeddings: keys['prmoe.context_length'],
-    rms_norm_eps: keys['prmoe.attention.layer_norm_rms_epsilon'],
-    rope_parameters: { rope_theta: keys['prmoe.rope.freq_base'] },
+    max_position_embeddings: keys[`${arch}.context_length`],
+    rms_norm_eps: keys[`${arch}.attention.layer_norm_rms_epsilon`],
+    // Gemma has one base for each kind of layer.
+    rope_parameters: arch === 'gemma3' ? {} : { rope_theta: keys[`${arch}.rope.freq_base`] },
   };
 }
 
 describe('specFromGguf on models of every family', () => {
   it.each(fixtures())('$name', async ({ name, folder }) => {
     const model = await readGguf(new MemorySource('model.gguf', new Uint8Array(readFileSync(join(folder, 'model.gguf')))));
-    // Our own family has no Hugging Face model: its reference says the same in GGUF's keys.
-    const { dims, gguf_keys: keys, hf_config: config = ownConfig(keys) } = JSON.parse(readFileSync(join(folder, 'reference.json'), 'utf8'));
     const arch = String(model.metadata.get('general.architecture'));
+    const { dims, gguf_keys: keys, hf_config: config = ownConfig(arch, keys) } = JSON.parse(readFileSync(join(folder, 'reference.json'), 'utf8'));
     if (!SUPPORTED_FAMILIES.includes(arch)) {
       await expect(specFromGguf(model)).rejects.toThrowError(UnsupportedFamilyError);
       await expect(specFromGguf(model)).rejects.toThrowError(`"${arch}" are not supported; supported: llama, `);
@@ -134,7 +143,7 @@ describe('specFromGguf on models of every family', () => {
     }
     const { attention, ffn } = PARTICULAR[name] ?? {};
     const multipliers = [spec.embedding.scale, spec.layers[0]?.residualScale, 1 / spec.output.scale];
-    for (const [i, expected] of [config.embedding_multiplier ?? (arch === 'gemma4' ? Math.sqrt(dims.d) : 1), config.residual_multiplier, config.logits_scaling].entries()) expect(multipliers[i]).toBeCloseTo(expected ?? 1, 6);
+    for (const [i, expected] of [config.embedding_multiplier ?? (arch.startsWith('gemma') ? Math.sqrt(dims.d) : 1), config.residual_multiplier, config.logits_scaling].entries()) expect(multipliers[i]).toBeCloseTo(expected ?? 1, 6);
     if (attention) expect(spec.layers.map((layer) => layer.attention)).toMatchObject(Array.isArray(attention) ? attention : spec.layers.map(() => attention));
     if (ffn) expect(spec.layers.map((layer) => layer.ffn)).toMatchObject(ffn);
   });

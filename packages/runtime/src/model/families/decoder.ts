@@ -22,6 +22,8 @@ export interface DecoderTraits {
   readonly router?: Partial<RouterSpec>;
   /** Default: SwiGLU. */
   readonly activation?: Activation;
+  /** A dense FFN's gate and up are one tensor. Default: false. */
+  readonly fusedFfn?: boolean;
 }
 
 /** Two norms, a mixer's three tensors and three FFN matrices: no layer has fewer. */
@@ -102,7 +104,8 @@ function mixerSpecs(keys: ModelKeys, { ropeKind, qkNorm = 'none', attention, mix
       qkNormLast: false,
       valueNorm: false,
       valuesAreKeys: false,
-      qkvBias: ['attn_q', 'attn_k', 'attn_v'].some((name) => hasTensor(`blk.${layer}.${name}.bias`)),
+      fusedQkv: hasTensor(`blk.${layer}.attn_qkv.weight`),
+      qkvBias: ['attn_q', 'attn_k', 'attn_v', 'attn_qkv'].some((name) => hasTensor(`blk.${layer}.${name}.bias`)),
       outputBias: hasTensor(`blk.${layer}.attn_output.bias`),
       outputGate: false,
       scale,
@@ -118,7 +121,7 @@ function mixerSpecs(keys: ModelKeys, { ropeKind, qkNorm = 'none', attention, mix
 }
 
 function ffnSpecs(keys: ModelKeys, traits: DecoderTraits, layerCount: number): (DenseSpec | MoeSpec)[] {
-  const { activation = 'swiglu' } = traits;
+  const { activation = 'swiglu', fusedFfn: fused = false } = traits;
   const experts = keys.perLayer('expert_count', EXPERTS, layerCount, 0);
   const denseWidths = keys.perLayer('feed_forward_length', WIDTH, layerCount);
   const hasExperts = experts.some((count) => count > 0);
@@ -130,7 +133,7 @@ function ffnSpecs(keys: ModelKeys, traits: DecoderTraits, layerCount: number): (
     const denseWidth = denseWidths[layer] ?? 0;
     if (count === 0 || layer < firstMoe || (layer + 1) % step !== 0) {
       const bias = ['ffn_gate', 'ffn_up', 'ffn_down'].some((name) => hasTensor(layer, `${name}.bias`));
-      return { kind: 'dense', width: denseWidth, activation, bias };
+      return { kind: 'dense', width: denseWidth, activation, bias, fused };
     }
     if (topK > count) keys.refuse('expert_used_count', `is ${topK}, but layer ${layer} has ${count} experts`, topK);
     const width = keys.int('expert_feed_forward_length', WIDTH, denseWidth);

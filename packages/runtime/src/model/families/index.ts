@@ -23,6 +23,8 @@ const FAMILIES = new Map<string, () => Family | Promise<Family>>([
   ['qwen3', () => qwen3],
   ['ernie4_5', ernie45],
   ['granite', granite],
+  ['phi3', () => import('./phi3.ts').then((module) => module.phi3)],
+  ['gemma3', () => import('./gemma3.ts').then((module) => module.gemma3)],
   ['olmoe', () => olmoe],
   ['qwen2moe', () => qwen2],
   ['qwen3moe', () => qwen3],

@@ -25,7 +25,8 @@ export function mixerTensors(block: string, mixer: MixerSpec, hiddenSize: number
 function* attentionTensors(block: string, attention: AttentionSpec, hiddenSize: number): Generator<ExpectedTensor> {
   const { heads, kvHeads, headDim, valueDim, qkNorm } = attention;
   const rows = { attn_q: heads * headDim * (attention.outputGate ? 2 : 1), attn_k: kvHeads * headDim, ...(attention.valuesAreKeys ? {} : { attn_v: kvHeads * valueDim }) };
-  for (const [name, count] of Object.entries(rows)) {
+  const stacked = Object.values(rows).reduce((sum, count) => sum + count, 0);
+  for (const [name, count] of attention.fusedQkv ? [['attn_qkv', stacked] as const] : Object.entries(rows)) {
     yield { name: `${block}${name}.weight`, shape: [count, hiddenSize] };
     if (attention.qkvBias) yield { name: `${block}${name}.bias`, shape: [count] };
   }

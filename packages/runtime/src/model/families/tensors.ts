@@ -50,7 +50,8 @@ function* expectedTensors(spec: ModelSpec, model: GgufModel): Generator<Expected
   yield { name: `${spec.finalNorm.tensor}.weight`, shape: [hiddenSize] };
   if (spec.output.tensor === 'output.weight') yield { name: 'output.weight', shape: [vocabSize, hiddenSize] };
   const factors = spec.layers.map(({ attention }) => ('rope' in attention ? attention.rope : null)).find((rope) => rope?.frequencyFactors);
-  if (factors) yield { name: 'rope_freqs.weight', shape: [factors.dims / 2] };
+  const names = factors?.long ? ['rope_factors_short.weight', 'rope_factors_long.weight'] : ['rope_freqs.weight'];
+  if (factors) for (const name of names) yield { name, shape: [factors.dims / 2] };
   for (const layer of spec.layers) yield* layerTensors(layer, hiddenSize, model);
 }
 
@@ -72,8 +73,9 @@ function ffnShapes(width: number, hiddenSize: number): readonly (readonly [name:
   ];
 }
 
-function* denseTensors(block: string, { width, bias }: Pick<DenseSpec, 'width' | 'bias'>, hiddenSize: number): Generator<ExpectedTensor> {
-  for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
+function* denseTensors(block: string, { width, bias, fused = false }: Pick<DenseSpec, 'width' | 'bias'> & Partial<Pick<DenseSpec, 'fused'>>, hiddenSize: number): Generator<ExpectedTensor> {
+  const shapes = ffnShapes(width, hiddenSize);
+  for (const [name, rows, columns] of fused ? [['ffn_up', 2 * width, hiddenSize] as const, ...shapes.slice(2)] : shapes) {
     yield { name: `${block}${name}.weight`, shape: [rows, columns] };
     if (bias) yield { name: `${block}${name}.bias`, shape: [rows] };
   }
