@@ -66,6 +66,13 @@ export interface DownloadEvent {
   readonly diskBytesPerSecond: number;
 }
 
+/** One expert of the model. */
+export interface ExpertName {
+  /** Index of its layer. */
+  readonly layer: number;
+  readonly expert: number;
+}
+
 /** The nearest place that an expert's weights are in. */
 export type ExpertPlace = 'gpu' | 'host' | 'disk' | 'network';
 
@@ -263,6 +270,11 @@ export interface Model {
   /** Where the experts of each MoE layer are; all on the GPU where there is no `gpuBudget`. */
   expertPlaces(): Promise<ExpertPlace[][]>;
   /**
+   * Brings these experts to the GPU and keeps them there, in place of those of the last call. Throws `PinError` where they
+   * leave too little room for a token, and `UnknownExpertError`.
+   */
+  pinExperts(experts: readonly ExpertName[]): Promise<void>;
+  /**
    * Brings all of the model to this device, for use offline. Throws what fetching throws, and the signal's reason; what
    * came until then is kept, and the next call goes on from there.
    */
@@ -294,6 +306,7 @@ export interface ModelService {
   evaluate(ids: readonly number[], options?: EvalOptions): Promise<EvalTensors>;
   memory(): Promise<MemoryUse>;
   expertPlaces(): Promise<ExpertPlace[][]>;
+  pinExperts(experts: readonly ExpertName[]): Promise<void>;
   /** Rejects when `stopDownload` is called. */
   download(deliver: Deliver<DownloadEvent>): Promise<void>;
   stopDownload(): Promise<void>;

@@ -2,7 +2,7 @@ import { ChatCompletionsApi } from '../api/chat-completions.ts';
 import { CompletionsApi } from '../api/completions.ts';
 import type { ChatCompletions, Completions } from '../api/openai.ts';
 import { SessionPool } from '../api/session-pool.ts';
-import type { ChatMessage, ChatTemplateOptions, DetokenizeOptions, DownloadOptions, EvalOptions, EvalTensors, ExpertPlace, MemoryUse, Model, ModelInfo, ModelService, Session, TokenizeOptions } from '../api/types.ts';
+import type { ChatMessage, ChatTemplateOptions, DetokenizeOptions, DownloadOptions, EvalOptions, EvalTensors, ExpertName, ExpertPlace, MemoryUse, Model, ModelInfo, ModelService, Session, TokenizeOptions } from '../api/types.ts';
 import { ModelSession } from './session.ts';
 
 /** The public face of a model service, wherever that runs. */
@@ -45,6 +45,10 @@ export class ServedModel implements Model {
 
   memory(): Promise<MemoryUse> {
     return this.service.memory();
+  }
+
+  pinExperts(experts: readonly ExpertName[]): Promise<void> {
+    return this.service.pinExperts(experts);
   }
 
   expertPlaces(): Promise<ExpertPlace[][]> {

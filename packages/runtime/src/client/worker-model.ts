@@ -7,6 +7,7 @@ import type {
   DownloadEvent,
   EvalOptions,
   EvalTensors,
+  ExpertName,
   ExpertPlace,
   GenerateEvent,
   GenerateRequest,
@@ -139,6 +140,10 @@ class RemoteModelService implements ModelService {
 
   memory(): Promise<MemoryUse> {
     return this.link.lifeline.run(() => this.remote.memory());
+  }
+
+  pinExperts(experts: readonly ExpertName[]): Promise<void> {
+    return this.link.lifeline.run(() => this.remote.pinExperts(experts));
   }
 
   expertPlaces(): Promise<ExpertPlace[][]> {

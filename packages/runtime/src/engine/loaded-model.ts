@@ -1,5 +1,5 @@
 import { featureConditions, ShaderContext, type Conditions } from '@gatefold/shaders';
-import type { EvalOptions, EvalTensors, ExpertPlace, LoadOptions, MemoryUse } from '../api/types.ts';
+import type { EvalOptions, EvalTensors, ExpertName, ExpertPlace, LoadOptions, MemoryUse } from '../api/types.ts';
 import type { GgufModel } from '../model/gguf/types.ts';
 import type { ModelSpec } from '../model/spec.ts';
 import { GpuMemory } from '../residency/gpu-memory.ts';
@@ -95,6 +95,12 @@ export class LoadedModel {
   async fill(shard: Shard, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const paged = this.#paged;
     if (paged && this.hasRoomFor(shard)) await paged.turns.run(() => paged.residency.fill(shard, bytes));
+  }
+
+  /** Keeps experts on the GPU, in place of those that were to be kept before. */
+  async pinExperts(experts: readonly ExpertName[]): Promise<void> {
+    const paged = this.#paged;
+    await paged?.turns.run(() => paged.residency.pin(experts));
   }
 
   /** Where the experts of each MoE layer are. */

@@ -1,9 +1,9 @@
-import type { ExpertPlace } from '../api/types.ts';
+import type { ExpertName, ExpertPlace } from '../api/types.ts';
 import { SourceError } from '../shards/errors.ts';
 import type { Shard } from '../shards/shard.ts';
 import type { HostTier } from './host-tier.ts';
 import { LayerSlots } from './layer-slots.ts';
-import { ExpertsUnavailableError } from './paging-errors.ts';
+import { ExpertsUnavailableError, PinError, UnknownExpertError } from './paging-errors.ts';
 import { ABSENT, type ModelWeights } from './weights.ts';
 
 /** Repacks an expert's bytes into a slot of its layer. */
@@ -40,8 +40,9 @@ export class ExpertResidency {
     return this.#version;
   }
 
-  slotCount(layer: number): number {
-    return this.#slots(layer).slotCount;
+  /** Experts of a layer that can be resident at the same time, whichever they are. */
+  room(layer: number): number {
+    return this.#slots(layer).room;
   }
 
   /** Those of `experts` that a pass under this version of the tables did not have; as of now, where none is given. */
@@ -114,6 +115,28 @@ export class ExpertResidency {
     });
   }
 
+  /**
+   * Brings these experts and keeps them until the next call. Throws `PinError`, before anything is brought, where a layer
+   * would have too few slots left for a token; and as `admit`.
+   */
+  async pin(experts: readonly ExpertName[], options: AdmitOptions = {}): Promise<void> {
+    const layers = this.weights.spec.layers.flatMap(({ index, ffn }) => {
+      if (ffn.kind !== 'moe') return [];
+      const pinned = new Set(experts.flatMap(({ layer, expert }) => (layer === index ? [expert] : [])));
+      const most = this.#slots(index).slotCount - ffn.topK;
+      // Where all experts have a slot, none ever has to leave.
+      if (pinned.size > most && most + ffn.topK < ffn.experts) throw new PinError(index, pinned.size, most);
+      for (const expert of pinned) this.#shard(index, expert);
+      return [{ index, pinned, keeps: most + ffn.topK < ffn.experts }];
+    });
+    for (const { index, pinned, keeps } of layers) {
+      const slots = this.#slots(index);
+      slots.pinned = new Set();
+      await this.admit(index, [...pinned], options);
+      if (keeps) slots.pinned = pinned;
+    }
+  }
+
   /** Writes a layer's slot table. @param only show no others than these, for a round of a pass */
   publish(layer: number, only?: ReadonlySet<number>): void {
     const slots = this.#slots(layer);
@@ -132,7 +155,7 @@ export class ExpertResidency {
 
   #shard(layer: number, expert: number): Shard {
     const shard = this.#shards.get(`${layer}.${expert}`);
-    if (!shard) throw new RangeError(`there is no expert ${expert} in layer ${layer}`);
+    if (!shard) throw new UnknownExpertError(layer, expert);
     return shard;
   }
 

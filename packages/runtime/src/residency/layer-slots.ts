@@ -5,6 +5,8 @@ import type { EvictionPolicy } from './policy/policy.ts';
 export class LayerSlots {
   readonly #slots = new Map<number, { readonly slot: number; readonly since: number }>();
   readonly #free: number[];
+  /** Experts that never leave. */
+  pinned: ReadonlySet<number> = new Set();
 
   constructor(
     readonly slotCount: number,
@@ -15,6 +17,11 @@ export class LayerSlots {
 
   get resident(): readonly number[] {
     return [...this.#slots.keys()];
+  }
+
+  /** Experts that can be resident at the same time, whichever they are. */
+  get room(): number {
+    return this.slotCount - this.pinned.size;
   }
 
   get free(): number {
@@ -31,11 +38,11 @@ export class LayerSlots {
     return held !== undefined && held.since <= version;
   }
 
-  /** A slot for another expert: a free one, else that of the policy's victim, which leaves. Throws where `keep` needs all. */
+  /** A slot for another expert: a free one, else that of the policy's victim, which leaves. Throws where `keep` and what is pinned need all. */
   take(keep: ReadonlySet<number>): { readonly slot: number; readonly evicted: number | undefined } {
     const free = this.#free.pop();
     if (free !== undefined) return { slot: free, evicted: undefined };
-    const evicted = this.policy.victim(this.resident.filter((expert) => !keep.has(expert)));
+    const evicted = this.policy.victim(this.resident.filter((expert) => !keep.has(expert) && !this.pinned.has(expert)));
     const slot = this.slotOf(evicted) ?? 0;
     this.#slots.delete(evicted);
     return { slot, evicted };

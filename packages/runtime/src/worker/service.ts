@@ -6,6 +6,7 @@ import type {
   DownloadEvent,
   EvalOptions,
   EvalTensors,
+  ExpertName,
   ExpertPlace,
   GenerateEvent,
   GenerateRequest,
@@ -133,6 +134,10 @@ export class LocalModelService implements ModelService {
 
   memory(): Promise<MemoryUse> {
     return this.#run(async () => this.model.memoryUse());
+  }
+
+  pinExperts(experts: readonly ExpertName[]): Promise<void> {
+    return this.#run(() => this.model.pinExperts(experts));
   }
 
   expertPlaces(): Promise<ExpertPlace[][]> {

@@ -115,6 +115,8 @@ export class FakeService implements ModelService {
     return { gpuBytes: 0, gpuBuffers: 0, weightBytes: 0, hostBytes: 0, kvBytes: 0 };
   }
 
+  async pinExperts(): Promise<void> {}
+
   async expertPlaces(): Promise<never[]> {
     return [];
   }

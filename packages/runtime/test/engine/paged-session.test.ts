@@ -1,7 +1,7 @@
 // What a chat relies on where experts come and go, on Node's Dawn.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ExpertsUnavailableError, GpuBudgetError } from '../../src/residency/paging-errors.ts';
+import { ExpertsUnavailableError, GpuBudgetError, PinError, UnknownExpertError } from '../../src/residency/paging-errors.ts';
 import { SourceError } from '../../src/shards/errors.ts';
 import { PathSource } from '../../src/shards/sources/path.ts';
 import { openFixture, type OpenFixture } from './open-fixture.ts';
@@ -69,6 +69,20 @@ describe('sessions in a GPU budget', () => {
     expect(failure.message).toMatch(/32 of the model's 32 experts/);
     const after = await session.generate({ promptIds: PROMPT, maxTokens: 8, stopIds: [] }, {});
     expect(after.ids).toEqual(await generate(resident, PROMPT, 8));
+    open.model.dispose();
+    open.device.destroy();
+  });
+
+  it('keep pinned experts, whatever else is asked for', async () => {
+    const open = await openFixture(FOLDER, { ...OPTIONS, gpuBudget: '38%' });
+    const pins = [0, 9].map((expert) => ({ layer: 1, expert }));
+    await open.model.pinExperts(pins);
+    expect(await generate(open, PROMPT, 12)).toEqual(await generate(resident, PROMPT, 12));
+    const [, places = []] = open.model.expertPlaces();
+    expect(pins.map(({ expert }) => places[expert])).toEqual(['gpu', 'gpu']);
+    expect(places.filter((place) => place === 'gpu')).toHaveLength(6);
+    await expect(open.model.pinExperts([0, 1, 2].map((expert) => ({ layer: 0, expert })))).rejects.toThrow(PinError);
+    await expect(open.model.pinExperts([{ layer: 0, expert: 16 }])).rejects.toThrow(UnknownExpertError);
     open.model.dispose();
     open.device.destroy();
   });

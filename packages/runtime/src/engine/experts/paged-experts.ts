@@ -127,16 +127,16 @@ export class PagedExperts {
     const { residency } = this;
     const run = steps.slice(first, end);
     residency.use(layer, chosen);
-    const slotCount = residency.slotCount(layer);
+    const room = residency.room(layer);
     let encoder = this.device.createCommandEncoder();
-    if (chosen.length <= slotCount) {
+    if (chosen.length <= room) {
       await residency.admit(layer, chosen, { signal });
       counts.dispatches += encodePass(encoder, run, size);
       return encoder;
     }
     // Those that are there compute while others come; each comes once.
     const missing = residency.missing(layer, chosen);
-    const rounds = [chosen.filter((expert) => !missing.includes(expert)), ...slices(missing, slotCount)].filter(({ length }) => length > 0);
+    const rounds = [chosen.filter((expert) => !missing.includes(expert)), ...slices(missing, room)].filter(({ length }) => length > 0);
     try {
       for (const round of rounds) {
         await residency.admit(layer, round, { signal });
