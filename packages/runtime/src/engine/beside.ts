@@ -1,6 +1,6 @@
 import { rmsNorm, type Step } from '@gatefold/shaders';
 import type { LayerSpec, MoeSpec, NormSpec, ParallelNorms } from '../model/spec.ts';
-import { expertSteps, type ExpertGroup, type Mode, type Route, type Steps } from './expert-steps.ts';
+import { expertSteps, type ExpertGroup, type Mode, type Steps } from './expert-steps.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { Tap } from './plan.ts';
 import type { SessionBuffers } from './session-buffers.ts';
@@ -19,12 +19,15 @@ export interface BesideSteps {
   readonly taps: readonly Tap[];
 }
 
+/** An FFN with something beside its routed experts. */
+type WithBeside = MoeSpec & { readonly shared: Exclude<MoeSpec['shared'], { readonly kind: 'none' }> };
+
 /** A shared expert or a dense MLP runs as a pool of one expert that every token uses. */
-export function besideSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, { shared, topK, activation }: MoeSpec, route: Route, target: Target, mode: Mode): BesideSteps {
+export function besideSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, ffn: WithBeside, routed: BesideSteps['routed'], mode: Mode): BesideSteps {
   const { scratch, spec } = plan;
   const { index } = layer;
-  const routed = { ...target, x: scratch.normed, weights: route.weights };
-  if (shared.kind === 'none') return { before: [], after: [], routed, taps: [] };
+  const { shared, topK, activation } = ffn;
+  const { x, weights, ...target } = routed;
   const weighted = shared.kind === 'residual' || (shared.kind === 'shared' && shared.gated);
   const group: ExpertGroup = {
     ...target,
@@ -36,7 +39,7 @@ export function besideSteps(plan: PlanContext, session: SessionBuffers, layer: L
     topK: 1,
     activation,
     route: { ids: { buffer: plan.denseIds }, weights: { buffer: weighted ? scratch.sharedWeights : plan.ones } },
-    x: scratch.normed,
+    x,
     // In decode a buffer of its own: neither first half waits for the other.
     hidden: { buffer: mode === 'decode' ? scratch.sharedHidden : scratch.hidden },
   };
@@ -50,7 +53,7 @@ export function besideSteps(plan: PlanContext, session: SessionBuffers, layer: L
   if (shared.kind === 'shared') return { before, after, routed, taps: [] };
   const mixed = { buffer: scratch.mixedWeights };
   return {
-    before: [residualMixStep(plan, index, topK, route.weights, mixed), ...before],
+    before: [residualMixStep(plan, index, topK, weights, mixed), ...before],
     after,
     routed: { ...routed, weights: mixed },
     taps: [{ name: `moe.${index}.coefficient`, dtype: 'F32', buffer: scratch.coefficients, offset: 0, width: 2 }],

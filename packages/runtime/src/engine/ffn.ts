@@ -1,6 +1,6 @@
 import { gemm, gemv, rmsNorm, routerTopK, type Step } from '@gatefold/shaders';
 import type { LayerSpec, MoeSpec } from '../model/spec.ts';
-import { besideSteps } from './beside.ts';
+import type { BesideSteps, Target } from './beside.ts';
 import { expertSteps, type Mode, type Route, type Steps } from './expert-steps.ts';
 import { joinResidual } from './join-residual.ts';
 import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.ts';
@@ -31,7 +31,7 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
   const route = routeBuffers(plan, session, index, mode);
   const logits = { buffer: scratch.routerLogits };
   const choose = routerStep(plan, index, ffn, route, logits);
-  const beside = besideSteps(plan, session, layer, ffn, route, target, mode);
+  const beside = await besideSteps(plan, session, layer, ffn, route, target, mode);
   const onInput = ffn.router.weightOn === 'input';
   const group = {
     ...ffn,
@@ -48,6 +48,14 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
   const start = before.length + first.length - 1;
   const routed = { layer: index, ids: route.ids, topK: ffn.topK, first: start, end: start + 2 };
   return { steps: [...before, ...first, ...second, ...after], taps: [...routerTaps(plan, ffn, index, route), ...beside.taps], routed };
+}
+
+/** What runs beside the routed experts, whose code comes with the models that have something there. */
+async function besideSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, ffn: MoeSpec, route: Route, target: Target, mode: Mode): Promise<BesideSteps> {
+  const routed = { ...target, x: plan.scratch.normed, weights: route.weights };
+  if (ffn.shared.kind === 'none') return { before: [], after: [], routed, taps: [] };
+  const beside = await import('./beside.ts');
+  return beside.besideSteps(plan, session, layer, { ...ffn, shared: ffn.shared }, routed, mode);
 }
 
 /** Each MoE layer's choice has a place of its own: in decode within the result that the host reads. */

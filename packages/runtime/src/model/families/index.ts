@@ -56,6 +56,6 @@ export async function specFromGguf(model: GgufModel): Promise<ModelSpec> {
   const family = await FAMILIES.get(arch)?.();
   if (!family) throw new UnsupportedFamilyError(arch, SUPPORTED_FAMILIES);
   const spec = family(new ModelKeys(model, arch));
-  checkTensors(spec, model);
+  await checkTensors(spec, model);
   return spec;
 }

@@ -8,9 +8,13 @@ const FACTOR_OR_OFF = { min: 0, max: FACTOR.max };
 export function ropeSpec(keys: ModelKeys, kind: RopeSpec['kind'], headDim: number, contextLength: number): RopeSpec {
   const dims = keys.int('rope.dimension_count', { min: 2, max: headDim }, headDim);
   if (dims % 2 !== 0) keys.refuse('rope.dimension_count', `is ${dims}, an odd number`, dims);
-  const plain = { kind, dims, base: keys.float('rope.freq_base', ROPE_BASE, 10_000) };
-  if (keys.model.tensors.has('rope_factors_long.weight')) return { ...plain, ...longScaling(keys, contextLength) };
-  return { ...plain, ...scaling(keys, contextLength), frequencyFactors: keys.model.tensors.has('rope_freqs.weight') };
+  return {
+    kind,
+    dims,
+    base: keys.float('rope.freq_base', ROPE_BASE, 10_000),
+    ...scaling(keys, contextLength),
+    frequencyFactors: keys.model.tensors.has('rope_freqs.weight'),
+  };
 }
 
 function scaling(keys: ModelKeys, contextLength: number): Pick<RopeSpec, 'frequencyScale' | 'yarn'> {
@@ -26,14 +30,6 @@ function scaling(keys: ModelKeys, contextLength: number): Pick<RopeSpec, 'freque
     default:
       return keys.refuse('rope.scaling.type', `is "${type}"; supported: none, linear, yarn`, type);
   }
-}
-
-/** LongRoPE (arXiv 2402.13753): factors of two lengths, and one factor on cos and sin whatever the length. */
-function longScaling(keys: ModelKeys, contextLength: number): Pick<RopeSpec, 'frequencyScale' | 'yarn' | 'frequencyFactors' | 'long'> {
-  const originalContext = keys.int('rope.scaling.original_context_length', CONTEXT, contextLength);
-  const attnFactor = keys.float('rope.scaling.attn_factor', FACTOR, 1);
-  const yarn = { factor: 1, originalContext, extFactor: 0, attnFactor, betaFast: 32, betaSlow: 1 };
-  return { frequencyScale: 1, yarn, frequencyFactors: true, long: { originalContext } };
 }
 
 /** Defaults are llama.cpp's. */

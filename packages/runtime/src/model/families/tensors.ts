@@ -1,9 +1,9 @@
 import { UnsupportedTensorTypeError } from '../gguf/errors.ts';
 import { ggmlType } from '../gguf/ggml-types.ts';
 import type { GgufModel, TensorInfo } from '../gguf/types.ts';
-import type { DenseSpec, LayerSpec, ModelSpec, MoeSpec } from '../spec.ts';
+import type { DenseSpec, LayerSpec, MixerSpec, ModelSpec, MoeSpec } from '../spec.ts';
 import { ModelTensorError } from './errors.ts';
-import { mixerTensors, type ExpectedTensor } from './mixer-tensors.ts';
+import { attentionTensors, type ExpectedTensor } from './attention-tensors.ts';
 
 /** Kernels read matrices 32 columns at a time. */
 const COLUMN_MULTIPLE = 32;
@@ -13,9 +13,10 @@ const COLUMN_MULTIPLE = 32;
  * engine decodes, and there are no others (an unknown tensor would mean a model that computes something else).
  * Throws `ModelTensorError`, `UnsupportedTensorTypeError`.
  */
-export function checkTensors(spec: ModelSpec, model: GgufModel): void {
+export async function checkTensors(spec: ModelSpec, model: GgufModel): Promise<void> {
+  const mixers = await mixerTensorsOf(spec);
   const expected = new Set<string>();
-  for (const { name, shape, plain = shape.length === 1 } of expectedTensors(spec, model)) {
+  for (const { name, shape, plain = shape.length === 1 } of expectedTensors(spec, model, mixers)) {
     const info = model.tensors.get(name);
     if (!info || !sameShape(info.shape, shape)) throw new ModelTensorError(name, shape, info?.shape);
     checkType(info, shape, plain);
@@ -44,7 +45,15 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return trim(a) === trim(b);
 }
 
-function* expectedTensors(spec: ModelSpec, model: GgufModel): Generator<ExpectedTensor> {
+type MixerTensors = (block: string, mixer: MixerSpec, hiddenSize: number) => Iterable<ExpectedTensor>;
+
+/** Tensors of mixers; those of other kinds than attention are loaded with the models that have them. */
+async function mixerTensorsOf({ layers }: ModelSpec): Promise<MixerTensors> {
+  const others = layers.some(({ attention }) => attention.kind !== 'gqa') ? await import('./mixer-tensors.ts') : undefined;
+  return (block, mixer, hiddenSize) => (mixer.kind === 'gqa' ? attentionTensors(block, mixer, hiddenSize) : (others?.mixerTensors(block, mixer, hiddenSize) ?? []));
+}
+
+function* expectedTensors(spec: ModelSpec, model: GgufModel, mixers: MixerTensors): Generator<ExpectedTensor> {
   const { hiddenSize, vocabSize } = spec;
   yield { name: 'token_embd.weight', shape: [vocabSize, hiddenSize] };
   yield { name: `${spec.finalNorm.tensor}.weight`, shape: [hiddenSize] };
@@ -52,13 +61,13 @@ function* expectedTensors(spec: ModelSpec, model: GgufModel): Generator<Expected
   const factors = spec.layers.map(({ attention }) => ('rope' in attention ? attention.rope : null)).find((rope) => rope?.frequencyFactors);
   const names = factors?.long ? ['rope_factors_short.weight', 'rope_factors_long.weight'] : ['rope_freqs.weight'];
   if (factors) for (const name of names) yield { name, shape: [factors.dims / 2] };
-  for (const layer of spec.layers) yield* layerTensors(layer, hiddenSize, model);
+  for (const layer of spec.layers) yield* layerTensors(layer, hiddenSize, model, mixers);
 }
 
-function* layerTensors({ index, attentionNorm, attention, ffnNorm, ffn, ...rest }: LayerSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
+function* layerTensors({ index, attentionNorm, attention, ffnNorm, ffn, ...rest }: LayerSpec, hiddenSize: number, model: GgufModel, mixers: MixerTensors): Generator<ExpectedTensor> {
   const block = `blk.${index}.`;
   yield { name: `${block}${attentionNorm.tensor}.weight`, shape: [hiddenSize] };
-  yield* mixerTensors(block, attention, hiddenSize);
+  yield* mixers(block, attention, hiddenSize);
   for (const norm of [ffnNorm, rest.postAttentionNorm, rest.postFfnNorm]) if (norm) yield { name: `${block}${norm.tensor}.weight`, shape: [hiddenSize] };
   if (rest.outputScale) yield { name: `${block}layer_output_scale.weight`, shape: [1] };
   yield* ffn.kind === 'dense' ? denseTensors(block, ffn, hiddenSize) : moeTensors(block, ffn, hiddenSize, model);
