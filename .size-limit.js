@@ -29,7 +29,7 @@ const kinds = {
   rare: /^worker-(rare|decoders|evaluate|beside)-/,
   matrix: /^worker-matrix-/,
   mixers: /^worker-(mixers|mla|short-conv|delta-net)-/,
-  onDemand: /^worker-(on-demand|manifest-beside)-/,
+  onDemand: /^worker-(on-demand|manifest-beside|allocate-share|download|warm-up)-/,
 };
 const ofKind = (/** @type {RegExp} */ kind) => later.filter((name) => kind.test(name));
 const text = later.filter((name) => !Object.values(kinds).some((kind) => kind.test(name)));
@@ -49,6 +49,6 @@ export default [
   entry('what few models need: kernels, experts beside the routed ones; and evaluation with all values in between', ofKind(kinds.rare), '6 kB'),
   entry('matrix products on subgroup matrices, loaded where the adapter has them', ofKind(kinds.matrix), '2 kB'),
   entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),
-  entry('experts on demand and manifests, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),
+  entry('experts on demand, manifests and downloads, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),
   entry('the engine in place of the worker, for load with worker: false', inThread, '100 kB'),
 ];

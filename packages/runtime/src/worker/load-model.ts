@@ -1,11 +1,12 @@
 import type { LoadOptions, Warning } from '../api/types.ts';
 import { requestGpu, type GpuDevice } from '../engine/device.ts';
+import { OutOfGpuMemoryError } from '../engine/errors.ts';
+import { LoadedModel } from '../engine/loaded-model.ts';
 import { specFromGguf } from '../model/families/index.ts';
 import type { Lifeline } from '../port/lifeline.ts';
 import { openModel } from '../shards/open-model.ts';
 import type { ByteSource } from '../shards/source.ts';
 import { openStore } from '../shards/store/open.ts';
-import { allocate } from './allocate.ts';
 import { checkOptions } from './check-options.ts';
 import { isCpuAdapter } from './cpu-adapter.ts';
 import { deviceLifeline } from './device-lifeline.ts';
@@ -13,6 +14,7 @@ import { LoadProgress } from './load-progress.ts';
 import { modelInfo } from './model-info.ts';
 import { LocalModelService } from './service.ts';
 import { openText } from './text.ts';
+import type { WarmUp } from './warm-up.ts';
 
 /** Opens the source of the model; warnings that it has go to `onWarning`. */
 export type OpenSource = (onWarning: (warning: Warning) => void) => ByteSource;
@@ -56,7 +58,11 @@ async function loadOnto(
   const store = await openStore(options.store, onWarning);
   const { gguf, uses, loader } = await openModel(open(onWarning), store, { useManifest: true, onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
   const spec = await specFromGguf(gguf);
-  const model = await allocate(gpu, spec, gguf, options);
+  const model = await LoadedModel.allocate(gpu, spec, gguf, options).catch(async (error: unknown) => {
+    if (!(error instanceof OutOfGpuMemoryError) || options.gpuBudget !== undefined || !spec.layers.some(({ ffn }) => ffn.kind === 'moe')) throw error;
+    const { allocateShare } = await import('./allocate-share.ts');
+    return allocateShare(error, (gpuBudget) => LoadedModel.allocate(gpu, spec, gguf, { ...options, gpuBudget }), onWarning);
+  });
   try {
     signal?.throwIfAborted();
     const text = openText(gguf, onWarning);
@@ -78,7 +84,7 @@ async function loadOnto(
     signal?.throwIfAborted();
     const service = new LocalModelService(model, lifeline, loader, await text, modelInfo(gguf, loader.plan, model, gpu.summary, await text), {
       uses,
-      ...(options.warmUp ? { onWarmUp: options.onWarmUp ?? (() => {}) } : {}),
+      ...(options.warmUp ? { warmUp: await warmUpOf(options) } : {}),
     });
     progress.enter('ready');
     return service;
@@ -86,4 +92,9 @@ async function loadOnto(
     model.dispose();
     throw error;
   }
+}
+
+async function warmUpOf({ onWarmUp = () => {} }: LoadOptions): Promise<(download: WarmUp['download']) => WarmUp> {
+  const { WarmUp: Kind } = await import('./warm-up.ts');
+  return (download) => new Kind(download, onWarmUp);
 }

@@ -25,7 +25,7 @@ import type { Lifeline } from '../port/lifeline.ts';
 import type { ShardReader } from '../shards/shard.ts';
 import { generateStats } from './generate-stats.ts';
 import type { ModelText } from './text.ts';
-import { WarmUp } from './warm-up.ts';
+import type { WarmUp } from './warm-up.ts';
 
 interface OpenSession {
   readonly session: Session;
@@ -37,7 +37,7 @@ export interface Background {
   /** How often experts are used, by shard id, as far as is known. */
   readonly uses?: ReadonlyMap<string, number>;
   /** Where it is given, the rest of the model comes while the model is idle. */
-  readonly onWarmUp?: (event: DownloadEvent) => void;
+  readonly warmUp?: (download: WarmUp['download']) => WarmUp;
 }
 
 interface Running {
@@ -64,9 +64,8 @@ export class LocalModelService implements ModelService {
     readonly modelInfo: ModelInfo,
     background: Background = {},
   ) {
-    const { onWarmUp } = background;
     this.#uses = background.uses ?? new Map();
-    this.#warmUp = onWarmUp && new WarmUp((signal, onEvent) => this.#download(signal, onEvent), onWarmUp);
+    this.#warmUp = background.warmUp?.((signal, onEvent) => this.#download(signal, onEvent));
     this.#expertsPerToken = moeLayers(model.spec).reduce((sum, { ffn }) => sum + ffn.topK, 0);
   }
 
