@@ -271,7 +271,7 @@ export interface Model {
   expertPlaces(): Promise<ExpertPlace[][]>;
   /**
    * Brings these experts to the GPU and keeps them there, in place of those of the last call. Throws `PinError` where they
-   * leave too little room for a token, and `UnknownExpertError`.
+   * leave too little room for a token, and `RangeError` for one that the model does not have.
    */
   pinExperts(experts: readonly ExpertName[]): Promise<void>;
   /**

@@ -21,6 +21,7 @@ import type {
   TokenizeOptions,
 } from '../api/types.ts';
 import { DisposedError, NoWebGpuError } from '../engine/errors.ts';
+import { ERROR_CLASSES } from '../port/error-classes.ts';
 import { carryErrors } from '../port/errors.ts';
 import { Lifeline } from '../port/lifeline.ts';
 import type { ModelHost } from '../worker/host.ts';
@@ -38,7 +39,7 @@ export type WorkerLike = Endpoint & Pick<Worker, 'terminate'>;
  */
 export async function loadInWorker(worker: WorkerLike, source: ModelSource, options: LoadOptions): Promise<ModelService> {
   const { signal, onProgress, onWarning, onWarmUp, worker: _, ...plain } = options;
-  carryErrors();
+  carryErrors(ERROR_CLASSES);
   const link = new WorkerLink(worker);
   const onAbort = () => link.lifeline.cut(signal?.reason);
   const deliver: Deliver<LoadEvent> = (events) => {

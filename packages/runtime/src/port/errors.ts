@@ -1,17 +1,4 @@
 import { transferHandlers, type TransferHandler } from 'comlink';
-import * as engine from '../engine/errors.ts';
-import { GatefoldError } from '../errors.ts';
-import * as families from '../model/families/errors.ts';
-import * as gguf from '../model/gguf/errors.ts';
-import * as tokenizer from '../model/tokenizer/errors.ts';
-import * as residency from '../residency/errors.ts';
-import * as paging from '../residency/paging-errors.ts';
-import * as shards from '../shards/errors.ts';
-import * as manifest from '../shards/manifest/errors.ts';
-import * as worker from '../worker/errors.ts';
-
-/** Classes that an error can get back on the other side, by the names under which they are thrown. */
-const CLASSES: ReadonlyMap<string, unknown> = new Map(Object.entries({ GatefoldError, ...engine, ...families, ...gguf, ...tokenizer, ...residency, ...paging, ...shards, ...manifest, ...worker }));
 
 /** An error as it lies in a message: structured clone keeps the fields of no class. */
 interface PortError {
@@ -31,16 +18,21 @@ type PortThrown = { readonly error: PortError } | Thrown;
 
 const comlinksHandler = transferHandlers.get('throw');
 
-const handler: TransferHandler<Thrown, PortThrown> = {
-  canHandle: (value): value is Thrown => comlinksHandler?.canHandle(value) ?? false,
-  serialize: ({ value }) => [value instanceof Error ? { error: packError(value) } : { value }, []],
-  deserialize: (sent) => {
-    throw 'error' in sent ? unpackError(sent.error) : sent.value;
-  },
-};
+/** Classes of errors, by the names under which they are thrown. */
+export type ErrorClasses = ReadonlyMap<string, unknown>;
 
-/** Lets errors cross comlink's ports as what they are. Both sides must have called it. */
-export function carryErrors(): void {
+/**
+ * Lets errors cross comlink's ports with their names and fields. Both sides must have called it.
+ * @param classes that an error gets back on this side; the worker's side throws them and needs none
+ */
+export function carryErrors(classes: ErrorClasses = new Map()): void {
+  const handler: TransferHandler<Thrown, PortThrown> = {
+    canHandle: (value): value is Thrown => comlinksHandler?.canHandle(value) ?? false,
+    serialize: ({ value }) => [value instanceof Error ? { error: packError(value) } : { value }, []],
+    deserialize: (sent) => {
+      throw 'error' in sent ? unpackError(sent.error, classes) : sent.value;
+    },
+  };
   transferHandlers.set('throw', handler);
 }
 
@@ -63,9 +55,9 @@ function isCloneable(value: unknown): boolean {
   }
 }
 
-function unpackError({ name, message, stack, fields }: PortError): Error {
+function unpackError({ name, message, stack, fields }: PortError, classes: ErrorClasses): Error {
   const error = new Error(message);
-  const type = CLASSES.get(name);
+  const type = classes.get(name);
   if (typeof type === 'function' && type.prototype instanceof Error) Object.setPrototypeOf(error, type.prototype);
   for (const [key, value] of Object.entries({ name, stack, ...fields })) {
     Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: key !== 'stack' && key !== 'cause' });

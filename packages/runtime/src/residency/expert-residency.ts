@@ -3,7 +3,7 @@ import { SourceError } from '../shards/errors.ts';
 import type { Shard } from '../shards/shard.ts';
 import type { HostTier } from './host-tier.ts';
 import { LayerSlots } from './layer-slots.ts';
-import { ExpertsUnavailableError, PinError, UnknownExpertError } from './paging-errors.ts';
+import { ExpertsUnavailableError, PinError } from './paging-errors.ts';
 import { ABSENT, type ModelWeights } from './weights.ts';
 
 /** Repacks an expert's bytes into a slot of its layer. */
@@ -155,7 +155,7 @@ export class ExpertResidency {
 
   #shard(layer: number, expert: number): Shard {
     const shard = this.#shards.get(`${layer}.${expert}`);
-    if (!shard) throw new UnknownExpertError(layer, expert);
+    if (!shard) throw new RangeError(`layer ${layer} has no expert ${expert}`);
     return shard;
   }
 

@@ -47,11 +47,3 @@ export class PinError extends GatefoldError {
     super('too-many-pins', `${pinned} experts of layer ${layer} are to stay on the GPU, but the budget has room for ${most} beside those of a token. Pin fewer, or load with a larger gpuBudget.`, { layer, pinned, most });
   }
 }
-
-/** There is no such expert in the model. */
-export class UnknownExpertError extends GatefoldError {
-  override readonly name = 'UnknownExpertError';
-  constructor(readonly layer: number, readonly expert: number) {
-    super('unknown-expert', `Layer ${layer} has no expert ${expert}. Model.info.spec.layers tells how many each layer has.`, { layer, expert });
-  }
-}

@@ -1,6 +1,7 @@
 import { expose, type Endpoint } from 'comlink';
 import type { LoadOptions, ModelService } from '../../src/api/types.ts';
 import type { WorkerLike } from '../../src/client/worker-model.ts';
+import { ERROR_CLASSES } from '../../src/port/error-classes.ts';
 import { carryErrors } from '../../src/port/errors.ts';
 import { ModelHost } from '../../src/worker/host.ts';
 
@@ -14,7 +15,7 @@ export class FakeWorker implements WorkerLike {
   constructor(load?: (options: LoadOptions) => Promise<ModelService>) {
     this.#channel.port1.start();
     if (!load) return;
-    carryErrors();
+    carryErrors(ERROR_CLASSES);
     expose(new ModelHost((_, options) => load(options)), this.#channel.port2 as unknown as Endpoint);
   }
 

@@ -5,10 +5,11 @@ import { LimitError } from '../../src/residency/errors.ts';
 import { GatefoldError } from '../../src/errors.ts';
 import { UnsupportedFamilyError } from '../../src/model/families/errors.ts';
 import { GgufError } from '../../src/model/gguf/errors.ts';
+import { ERROR_CLASSES } from '../../src/port/error-classes.ts';
 import { carryErrors } from '../../src/port/errors.ts';
 import { ShardHashError, SourceError } from '../../src/shards/errors.ts';
 
-carryErrors();
+carryErrors(ERROR_CLASSES);
 
 const channels: MessageChannel[] = [];
 
