@@ -17,11 +17,25 @@ const output = {
     groups: [
       { name: 'preload', test: /vite[\\/]preload-helper/ },
       { name: 'text', test: /@huggingface[\\/](tokenizers|jinja)/ },
-      // Kernels that all models need stay in one piece, though chunks that load later share some of their code.
-      { name: 'shaders', test: /packages[\\/]shaders[\\/]src[\\/](?!mixers|rare|sampling|wgsl[\\/](mixers|rare|sampling|matrix|quant))/ },
     ],
   },
 };
+
+/** The part of rolldown's context that `startsWith` asks. */
+interface Modules {
+  getModuleInfo(id: string): { readonly isEntry: boolean; readonly importers: readonly string[] } | null;
+}
+
+/** Whether an entry imports the module at once, by whatever way. */
+function startsWith(id: string, modules: Modules, seen = new Set<string>()): boolean {
+  if (seen.has(id)) return false;
+  seen.add(id);
+  const info = modules.getModuleInfo(id);
+  return info !== null && (info.isEntry || info.importers.some((importer) => startsWith(importer, modules, seen)));
+}
+
+/** What the worker starts with stays in one file, though chunks that load later share some of it: one compresses best. */
+const core = { name: (id: string, modules: Modules) => (startsWith(id, modules) ? 'core' : null) };
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
@@ -30,7 +44,9 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [stripWesl()],
-    rolldownOptions: { output: { ...output, entryFileNames: 'worker-[hash].js', chunkFileNames: chunkName('worker') } },
+    rolldownOptions: {
+      output: { ...output, codeSplitting: { groups: [...output.codeSplitting.groups, core] }, entryFileNames: 'worker-[hash].js', chunkFileNames: chunkName('worker') },
+    },
   },
   build: {
     target: 'es2022',
