@@ -139,6 +139,7 @@ test('the first token comes long before the whole file, from exactly the shards 
 });
 
 test('tabs killed at random moments never cost a byte that was verified, and never leave a wrong one', async ({ context }) => {
+  test.setTimeout(300_000 + KILLS * 10_000);
   server = await SlowServer.start(MODEL, { bytesPerSecond: 4_000_000, latencyMs: 5 });
   const reader = await open(context);
   for (let kill = 0; kill < KILLS; kill++) {

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { count, defined, number, promptInput, text, type Options } from '../args.ts';
-import type { GenerateJob } from '../job/types.ts';
+import type { GenerateJob, GenerateReport } from '../job/types.ts';
 import { snakeCase } from '../snake-case.ts';
 import type { Command } from './command.ts';
 import { modelOptions } from './model-options.ts';
@@ -18,7 +18,7 @@ export const generateCommand: Command = async (options) => {
     if (traceFile !== undefined) await writeFile(traceFile, JSON.stringify(report.trace));
     const { ids, promptIds, stats, adapter } = report;
     if (options['json']) terminal.json({ ids, text: report.text, prompt_ids: promptIds, stats: { ...snakeCase(stats), adapter: snakeCase(adapter) } });
-    else terminal.note(`${ids.length} tokens · prefill ${stats.prefillTps.toFixed(1)} tok/s · decode ${stats.decodeTps.toFixed(1)} tok/s`);
+    else terminal.note(`${ids.length} tokens · prefill ${stats.prefillTps.toFixed(1)} tok/s · decode ${stats.decodeTps.toFixed(1)} tok/s${expertsFound(stats)}`);
   };
 };
 
@@ -34,4 +34,11 @@ async function generateJob(options: Options): Promise<GenerateJob> {
     seed: count(options, 'seed'),
   });
   return { command: 'generate', input, maxTokens, sampling, ...(await modelOptions(options)) };
+}
+
+/** Where experts had to be brought to the GPU: how many were there, and what the others took. */
+function expertsFound({ expertHits, expertMisses, expertBytes, promptTokens, generatedTokens }: GenerateReport['stats']): string {
+  if (expertMisses === 0) return '';
+  const share = (100 * expertHits) / (expertHits + expertMisses);
+  return ` · ${share.toFixed(1)}% of experts found, ${(expertBytes / 1e6 / (promptTokens + generatedTokens)).toFixed(2)} MB brought a token`;
 }
