@@ -23,6 +23,9 @@ export function minifyWesl(source: string): string {
     .replace(/[ \t\r]+/g, ' ')
     .replace(/ ?\n\s*/g, '\n')
     .replace(/ ?([{}()[\];:,]) ?/g, '$1')
+    // Between operands only: `a - -b` must not become `a--b`.
+    .replace(/([\w)\]]) ([-+*/%<>=!&|^]+) (?=[\w(])/g, '$1$2')
+    .replace(/\n?([;{},])\n/g, '$1')
     .trim();
 }
 

@@ -2,7 +2,7 @@ import type { ByteSource } from '../../shards/source.ts';
 import { GgufError } from './errors.ts';
 import { readFileHeader } from './file-header.ts';
 import type { HeaderReadOptions } from './header-bytes.ts';
-import { openOtherParts, openPart, splitInfo, type OpenFile } from './split.ts';
+import type { OpenFile } from './split.ts';
 import type { GgufModel, TensorInfo } from './types.ts';
 
 /**
@@ -15,6 +15,10 @@ import type { GgufModel, TensorInfo } from './types.ts';
  */
 export async function readGguf(source: ByteSource, options: HeaderReadOptions = {}): Promise<GgufModel> {
   const given: OpenFile = { source, header: await readFileHeader(source, 0, options) };
+  const count = given.header.metadata.get('split.count') ?? 1;
+  if (count === 0 || count === 1) return mergeFiles(given, []);
+  // Few models are split: what that takes loads when one is.
+  const { openOtherParts, openPart, splitInfo } = await import('./split.ts');
   const split = splitInfo(source, given.header.metadata);
   if (!split) return mergeFiles(given, []);
   const first = split.index === 0 ? given : await openPart(source, 0, split, options);
