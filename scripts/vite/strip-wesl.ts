@@ -17,7 +17,7 @@ export function stripWesl(): Plugin {
   };
 }
 
-/** WGSL or WESL text without comments, indentation, blank lines, and spaces beside punctuation that parts tokens itself. */
+/** WGSL or WESL text without comments, indentation, and line ends and spaces beside punctuation that parts tokens itself. */
 export function minifyWesl(source: string): string {
   return withoutComments(source)
     .replace(/[ \t\r]+/g, ' ')
