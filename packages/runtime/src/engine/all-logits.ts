@@ -1,5 +1,6 @@
-import { gemm, rmsNorm, type Step } from '@gatefold/shaders';
+import { gemm, type Step } from '@gatefold/shaders';
 import { softcapSteps } from './head.ts';
+import { normStep } from './norm.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { SessionBuffers } from './session-buffers.ts';
 
@@ -7,14 +8,7 @@ import type { SessionBuffers } from './session-buffers.ts';
 export async function allLogitsSteps(plan: PlanContext, session: SessionBuffers, logits: GPUBuffer): Promise<{ readonly norm: readonly Step[]; readonly logits: readonly Step[] }> {
   const { shaders, scratch, weights, spec, chunk } = plan;
   const normed = { buffer: scratch.normed };
-  const norm = rmsNorm(shaders, {
-    label: 'final_norm',
-    x: { buffer: scratch.x },
-    weight: weights.vector(`${spec.finalNorm.tensor}.weight`),
-    eps: spec.finalNorm.eps,
-    out: normed,
-    width: spec.hiddenSize,
-  });
+  const norm = normStep(plan, 'final_norm', spec.finalNorm, '', scratch.x, scratch.normed);
   const project = weights.tensor(spec.output.tensor).pieces.map(({ buffer, matrix, firstRow }) =>
     gemm(shaders, {
       label: 'logits',

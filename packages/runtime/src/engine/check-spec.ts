@@ -10,13 +10,12 @@ export function checkSpec(spec: ModelSpec): void {
   const refuse = (feature: string): never => {
     throw new UnsupportedSpecError(spec.arch, feature);
   };
-  if (spec.embedding.learnedPositions) refuse('learned positions');
-  if (spec.finalNorm.kind !== 'rms' || spec.finalNorm.bias) refuse('a LayerNorm');
   for (const layer of spec.layers) checkLayer(layer, refuse);
 }
 
-function checkLayer({ attention, attentionNorm, ffnNorm, postAttentionNorm, postFfnNorm, outputScale }: LayerSpec, refuse: (feature: string) => never): void {
-  if (attentionNorm.kind !== 'rms' || ffnNorm.kind !== 'rms' || attentionNorm.bias || ffnNorm.bias) refuse('a LayerNorm');
+function checkLayer({ attention, attentionNorm, postAttentionNorm, postFfnNorm, outputScale }: LayerSpec, refuse: (feature: string) => never): void {
+  if (attentionNorm.kind === 'layer' && attention.kind !== 'gqa') refuse('a LayerNorm before its token mixer');
+  if (postAttentionNorm?.kind === 'layer' || postFfnNorm?.kind === 'layer') refuse('a LayerNorm before the residual addition');
   // YaRN's factor on cos and sin would change what is normed.
   if (attention.kind === 'gqa' && attention.qkNormLast && attention.rope?.yarn) refuse('a norm after RoPE with YaRN');
   checkMixer(attention, refuse);

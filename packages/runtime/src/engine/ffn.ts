@@ -3,6 +3,7 @@ import type { LayerSpec, MoeSpec } from '../model/spec.ts';
 import type { BesideSteps, Target } from './beside.ts';
 import { expertSteps, type Mode, type Route, type Steps } from './expert-steps.ts';
 import { joinResidual } from './join-residual.ts';
+import { normStep } from './norm.ts';
 import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { RoutedSteps, Tap } from './plan.ts';
@@ -68,9 +69,8 @@ function routeBuffers({ scratch, spec }: PlanContext, session: SessionBuffers, l
 }
 
 /** The FFN's input: normed = norm(x). */
-function ffnNormStep({ shaders, scratch, spec, weights }: PlanContext, { index, ffnNorm }: LayerSpec): Promise<Step> {
-  const weight = weights.vector(`blk.${index}.${ffnNorm.tensor}.weight`);
-  return rmsNorm(shaders, { label: `layer.${index}.ffn_norm`, x: { buffer: scratch.x }, weight, eps: ffnNorm.eps, out: { buffer: scratch.normed }, width: spec.hiddenSize });
+function ffnNormStep(plan: PlanContext, { index, ffnNorm }: LayerSpec): Promise<Step> {
+  return normStep(plan, `layer.${index}.ffn_norm`, ffnNorm, `blk.${index}.`, plan.scratch.x, plan.scratch.normed);
 }
 
 /** The router's product, and the FFN's norm, which both read unless the router has a norm of its own. */
@@ -90,8 +90,9 @@ function routerLogitsSteps(plan: PlanContext, session: SessionBuffers, layer: La
     const norm = rmsNorm(shaders, { label: `layer.${index}.router_norm`, x, weight, eps, out: normed, width: spec.hiddenSize });
     return [norm, gemm(shaders, { ...project, ...many, scale }), ffnNormStep(plan, layer)];
   }
-  if (mode === 'decode') return [gemv(shaders, { ...project, x, norm: { weight: weights.vector(`${block}${ffnNorm.tensor}.weight`), eps }, normOut: normed })];
-  return [ffnNormStep(plan, layer), gemm(shaders, { ...project, ...many })];
+  if (mode === 'prefill') return [ffnNormStep(plan, layer), gemm(shaders, { ...project, ...many })];
+  if (ffnNorm.kind === 'layer') return [ffnNormStep(plan, layer), gemv(shaders, { ...project, x: normed })];
+  return [gemv(shaders, { ...project, x, norm: { weight: weights.vector(`${block}${ffnNorm.tensor}.weight`), eps }, normOut: normed })];
 }
 
 /** Choice and weights of the routed experts, and the shared expert's weight where it has a gate. */

@@ -1,46 +1,56 @@
 import { embed, gemv, type Step } from '@gatefold/shaders';
+import { normStep } from './norm.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { SessionBuffers } from './session-buffers.ts';
 
-/** Looks the batch's ids up; one dispatch for each piece that the table is cut into. */
-export function embeddingSteps({ shaders, scratch, weights, spec, chunk }: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
-  return Promise.all(
-    weights.tensor('token_embd.weight').pieces.map(({ buffer, matrix, firstRow }, piece) =>
-      embed(shaders, {
-        label: 'embed',
-        ids: { buffer: session.ids },
-        batch: { buffer: session.batch },
-        table: { binding: { buffer }, matrices: [matrix] },
-        firstRow,
-        out: { buffer: scratch.x },
-        scale: spec.embedding.scale,
-        maxTokens: chunk,
-        // One piece is enough to note what was seen.
-        ...(piece === 0 ? { seen: { buffer: session.seen } } : {}),
-      }),
-    ),
+/** Looks the batch's ids up, one dispatch for each piece that the table is cut into; then adds learned positions, where the model has them. */
+export function embeddingSteps(plan: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
+  const { shaders, scratch, weights, spec, chunk } = plan;
+  const lookUp = weights.tensor('token_embd.weight').pieces.map(({ buffer, matrix, firstRow }, piece) =>
+    embed(shaders, {
+      label: 'embed',
+      ids: { buffer: session.ids },
+      batch: { buffer: session.batch },
+      table: { binding: { buffer }, matrices: [matrix] },
+      firstRow,
+      out: { buffer: scratch.x },
+      scale: spec.embedding.scale,
+      maxTokens: chunk,
+      // One piece is enough to note what was seen.
+      ...(piece === 0 ? { seen: { buffer: session.seen } } : {}),
+    }),
   );
+  return Promise.all(spec.embedding.learnedPositions ? [...lookUp, positionsStep(plan, session)] : lookUp);
+}
+
+async function positionsStep({ shaders, scratch, weights }: PlanContext, session: SessionBuffers): Promise<Step> {
+  const { addPositions } = await import('@gatefold/shaders/rare');
+  return addPositions(shaders, { label: 'positions', x: { buffer: scratch.x }, table: weights.stacked('position_embd.weight'), batch: { buffer: session.batch } });
 }
 
 /** Final norm and logits of the batch's last token; one dispatch for each piece of the output matrix. */
 export async function lastLogitsSteps(plan: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
   const { shaders, scratch, weights, spec } = plan;
-  const norm = { weight: weights.vector(`${spec.finalNorm.tensor}.weight`), eps: spec.finalNorm.eps };
+  const { finalNorm } = spec;
+  // A LayerNorm is a step of its own; an RMSNorm is part of the product.
+  const own = finalNorm.kind === 'layer';
+  const before = own ? [normStep(plan, 'final_norm', finalNorm, '', scratch.x, scratch.normed)] : [];
+  const norm = own ? {} : { norm: { weight: weights.vector(`${finalNorm.tensor}.weight`), eps: finalNorm.eps } };
   const logits = { buffer: scratch.logits };
   const project = weights.tensor(spec.output.tensor).pieces.map(({ buffer, matrix, firstRow }) =>
     gemv(shaders, {
       label: 'logits',
-      x: { buffer: scratch.x },
+      x: { buffer: own ? scratch.normed : scratch.x },
       row: 'last',
       batch: { buffer: session.batch },
-      norm,
+      ...norm,
       weights: { binding: { buffer }, matrices: [matrix] },
       out: logits,
       outOffset: firstRow,
       scale: spec.output.scale,
     }),
   );
-  return Promise.all([...project, ...softcapSteps(plan, logits, 'one')]);
+  return Promise.all([...before, ...project, ...softcapSteps(plan, logits, 'one')]);
 }
 
 /** Soft-caps logits in place, where the model does. @param rows those of the pass's tokens, or one */

@@ -37,9 +37,9 @@ export interface OutputSpec {
 export interface NormSpec {
   /** Its weight's GGUF name without `blk.N.` and `.weight`: the same norm has several. */
   readonly tensor: string;
+  /** RMSNorm, or LayerNorm with a bias (`.bias` beside `.weight`). */
   readonly kind: 'rms' | 'layer';
   readonly eps: number;
-  readonly bias: boolean;
 }
 
 export interface LayerSpec {
@@ -178,6 +178,11 @@ export interface YarnSpec {
 }
 
 export type Activation = 'swiglu' | 'swiglu-clamped' | 'geglu' | 'gelu';
+
+/** Whether an FFN of this activation has a gate matrix beside up and down. */
+export function isGated(activation: Activation): boolean {
+  return activation !== 'gelu';
+}
 
 export interface DenseSpec {
   readonly kind: 'dense';

@@ -1,6 +1,6 @@
 import type { ExpertPool, PlanarMatrix, StackedWeights } from '@gatefold/shaders';
 import type { GgufModel, TensorInfo } from '../model/gguf/types.ts';
-import type { LayerSpec, ModelSpec } from '../model/spec.ts';
+import { isGated, type Activation, type LayerSpec, type ModelSpec } from '../model/spec.ts';
 import type { SlotQuotas } from './budget.ts';
 import { LimitError, UnsupportedSpecError } from './errors.ts';
 import type { GpuMemory } from './gpu-memory.ts';
@@ -28,9 +28,6 @@ interface PooledTensor {
   readonly firstRow: number;
 }
 
-/** An FFN's tensors over one input, in the order in which their outputs are concatenated. */
-const GATE_UP = ['ffn_gate', 'ffn_up'] as const;
-const DOWN = ['ffn_down'] as const;
 
 /** Convolutions' kernels are read as they are, like vectors. */
 const CONVOLUTION = /\.(shortconv\.conv|ssm_conv1d)\.weight$/;
@@ -165,30 +162,30 @@ export class ModelWeights {
       this.#placeStack(`${block}${name}`, tensors.map((tensor) => this.#info(`${block}${tensor}.weight`)));
     }
     if (ffn.kind === 'dense') {
-      this.#experts.set(index, this.#placeFfn(this.#ffnLayout(block, '', 1)));
+      this.#experts.set(index, this.#placeFfn(this.#ffnLayout(block, '', 1, ffn.activation)));
       return;
     }
     const { shared } = ffn;
     const gate = shared.kind === 'shared' && shared.gated ? [this.#info(`${block}ffn_gate_inp_shexp.weight`)] : [];
     this.#placeStack(`${block}router`, [this.#info(`${block}ffn_gate_inp.weight`), ...gate]);
-    if (shared.kind !== 'none') this.#shared.set(index, this.#placeFfn(this.#ffnLayout(block, shared.kind === 'shared' ? '_shexp' : '', 1)));
+    if (shared.kind !== 'none') this.#shared.set(index, this.#placeFfn(this.#ffnLayout(block, shared.kind === 'shared' ? '_shexp' : '', 1, ffn.activation)));
   }
 
   /** They come last: what of a budget the trunk leaves is theirs. */
   #placeRoutedExperts(quotas: SlotQuotas | undefined): void {
     const layers = this.spec.layers.flatMap(({ index, ffn }) => {
       if (ffn.kind !== 'moe') return [];
-      const { experts, topK } = ffn;
-      const layout = this.#ffnLayout(`blk.${index}.`, '_exps', experts);
+      const { experts, topK, activation } = ffn;
+      const layout = this.#ffnLayout(`blk.${index}.`, '_exps', experts, activation);
       return [{ index, layout, experts, topK, expertBytes: (layout.gateUp.slotWords + layout.down.slotWords) * 4 }];
     });
     const slotCounts = quotas?.(this.memory.bytes, layers);
     for (const [i, { index, layout }] of layers.entries()) this.#experts.set(index, this.#placeFfn(layout, slotCounts?.[i]));
   }
 
-  #ffnLayout(block: string, ending: FfnEnding, experts: number): FfnLayout {
+  #ffnLayout(block: string, ending: FfnEnding, experts: number, activation: Activation): FfnLayout {
     const layout = (names: readonly string[]) => this.#poolLayout(block, names, ending, experts);
-    return { name: `${block}ffn${ending}`, experts, gateUp: layout(GATE_UP), down: layout(DOWN) };
+    return { name: `${block}ffn${ending}`, experts, gateUp: layout(isGated(activation) ? ['ffn_gate', 'ffn_up'] : ['ffn_up']), down: layout(['ffn_down']) };
   }
 
   /** @param slotCount slots that experts come and go in; without it each has one of its own */

@@ -105,13 +105,17 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonl
     ffn: [0, 1, 2, 3, 4, 5].map(() => ({ ...dense, activation: 'geglu', fused: false })),
   },
   'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
+  'prmoe-deepspeed': {
+    attention: { qkNorm: 'none', qkvBias: true, outputBias: true, rope: null },
+    ffn: [{ ...dense, activation: 'gelu', bias: true }, ...[4, 8].map((experts) => ({ kind: 'moe', experts, activation: 'gelu', bias: true, router: RENORMALISED, shared: { kind: 'residual', width: 96 } }))],
+  },
 };
 
 /** What a Hugging Face configuration would say, from a reference that numpy made. */
 function ownConfig(arch: string, keys: Readonly<Record<string, number>>): object {
   return {
     max_position_embeddings: keys[`${arch}.context_length`],
-    rms_norm_eps: keys[`${arch}.attention.layer_norm_rms_epsilon`],
+    rms_norm_eps: keys[`${arch}.attention.layer_norm_rms_epsilon`] ?? keys[`${arch}.attention.layer_norm_epsilon`],
     // Gemma has one base for each kind of layer.
     rope_parameters: arch === 'gemma3' ? {} : { rope_theta: keys[`${arch}.rope.freq_base`] },
   };

@@ -194,9 +194,33 @@ describe('prmoe', () => {
     }
   });
 
+  it("DeepSpeed's own blocks: LayerNorms, GELU, biases, learned positions, no norm on queries and keys", async () => {
+    const names = ['attn_q', 'attn_k', 'attn_v', 'attn_output'];
+    const changes = {
+      pairs: [pair('prmoe.attention.layer_norm_epsilon', T.f32, 0.5), pair('prmoe.hidden_activation', T.string, 'gelu'), pair('prmoe.rope.dimension_count', T.u32, 0), pair('prmoe.expert_weights_norm', T.bool, true)],
+      tensors: [
+        tensor('position_embd.weight', [64, 32]),
+        ...['output_norm', 'blk.0.attn_norm', 'blk.0.ffn_norm', ...names.map((name) => `blk.0.${name}`)].map((name) => tensor(`${name}.bias`, [32])),
+        ...['up', 'down'].map((name) => tensor(`blk.0.ffn_${name}_exps.bias`, [2, 32], F32)),
+      ],
+      without: ['blk.0.ffn_gate_exps.weight', 'blk.0.attn_q_norm.weight', 'blk.0.attn_k_norm.weight', 'prmoe.attention.layer_norm_rms_epsilon'],
+    };
+    const norm = { kind: 'layer', eps: 0.5 };
+    expect(await map({ arch: 'prmoe' }, changes)).toMatchObject({
+      embedding: { learnedPositions: true },
+      finalNorm: norm,
+      layers: [{ attentionNorm: norm, ffnNorm: norm, attention: { qkNorm: 'none', qkvBias: true, outputBias: true, rope: null }, ffn: { activation: 'gelu', bias: true, router: { renormalise: { eps: 0 } } } }],
+    });
+    for (const { name } of changes.tensors.filter(({ name }) => name.endsWith('norm.bias'))) {
+      const tensors = changes.tensors.filter((given) => given.name !== name);
+      expect(await refusal({ arch: 'prmoe' }, { ...changes, tensors })).toMatchObject({ code: 'model-tensor', tensor: name, found: undefined });
+    }
+    expect(await refusal({ arch: 'prmoe' }, { ...changes, tensors: [...changes.tensors, tensor('blk.0.ffn_gate_exps.weight', [2, 32, 32])] })).toMatchObject({ tensor: 'blk.0.ffn_gate_exps.weight' });
+  });
+
   it('an MLP without `residual`, and what no step computes, are refused', async () => {
     expect(await refusal({ arch: 'prmoe' }, { tensors: mlp(0) })).toMatchObject({ code: 'model-tensor', tensor: 'blk.0.ffn_gate.weight' });
-    expect(await refusal({ arch: 'prmoe' }, { pairs: [pair('prmoe.hidden_activation', T.string, 'gelu')] })).toMatchObject({ key: 'prmoe.hidden_activation', value: 'gelu' });
+    expect(await refusal({ arch: 'prmoe' }, { pairs: [pair('prmoe.hidden_activation', T.string, 'relu')] })).toMatchObject({ key: 'prmoe.hidden_activation', value: 'relu' });
   });
 });
 

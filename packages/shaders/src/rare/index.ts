@@ -1,2 +1,4 @@
+export * from './add-positions.ts';
+export * from './layer-norm.ts';
 export * from './residual-mix.ts';
 export * from './softcap.ts';

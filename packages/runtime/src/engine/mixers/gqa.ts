@@ -1,6 +1,7 @@
 import { attentionDecode, attentionPrefill, ropeAndCache, type Step } from '@gatefold/shaders';
 import type { AttentionSpec } from '../../model/spec.ts';
 import { joinResidual } from '../join-residual.ts';
+import { normStep } from '../norm.ts';
 import type { MixerContext, MixerSteps } from './mixer.ts';
 import { product } from './product.ts';
 
@@ -21,10 +22,12 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
   const batch = { buffer: session.batch };
   const cache = { kCache: { buffer: session.state(index, 'keys') }, vCache: { buffer: session.state(index, 'values') } };
 
+  // A LayerNorm is a step of its own; an RMSNorm is part of the product.
+  const own = attentionNorm.kind === 'layer';
+  const norm = own ? normStep(plan, label('attn_norm'), attentionNorm, block, scratch.x, scratch.normed) : [];
   const project = product(context, {
     stage: 'qkv',
-    x: scratch.x,
-    norm: { weight: `${block}${attentionNorm.tensor}.weight`, eps: attentionNorm.eps, into: scratch.normed },
+    ...(own ? { x: scratch.normed } : { x: scratch.x, norm: { weight: `${block}${attentionNorm.tensor}.weight`, eps: attentionNorm.eps, into: scratch.normed } }),
     weights: `${block}attn_qkv`,
     ...(attention.qkvBias ? { bias: `${block}attn_qkv.bias` } : {}),
     out: qkv,
@@ -75,7 +78,7 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     out: joining.out,
     residual: joining.residual,
   });
-  return (await Promise.all([project, rotate, mix, gate, output, ...joining.steps])).flat();
+  return (await Promise.all([norm, project, rotate, mix, gate, output, ...joining.steps])).flat();
 };
 
 /** Gates each head's output. Few models do: the kernel is loaded for them. */

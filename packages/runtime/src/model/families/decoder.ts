@@ -5,7 +5,9 @@ import { ropeSpec } from './rope.ts';
 
 /** Where families of Llama-like decoders differ although their metadata looks alike. */
 export interface DecoderTraits {
-  readonly ropeKind: RopeSpec['kind'];
+  readonly ropeKind: RopeSpec['kind'] | 'none';
+  /** Kind of the layers' norms and of the last; default: RMS. */
+  readonly norm?: NormSpec['kind'];
   /** Default: none. */
   readonly qkNorm?: AttentionSpec['qkNorm'];
   /** Whether the chosen experts' weights are divided by their sum, unless `expert_weights_norm` says otherwise. */
@@ -30,7 +32,7 @@ export interface DecoderTraits {
 const MIN_TENSORS_PER_LAYER = 8;
 
 /**
- * Spec of a Llama-like decoder: pre-norms (RMS), grouped-query attention with RoPE, a gated FFN or routed experts with
+ * Spec of a Llama-like decoder: pre-norms, grouped-query attention with RoPE, a gated FFN or routed experts with
  * or without a shared one. What files say by keys or by tensors that are there is read for all families.
  */
 export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
@@ -39,8 +41,9 @@ export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
   if (layerCount * MIN_TENSORS_PER_LAYER > model.tensors.size) {
     keys.refuse('block_count', `is ${layerCount}, more layers than the file's ${model.tensors.size} tensors make`, layerCount);
   }
-  const eps = keys.float('attention.layer_norm_rms_epsilon', EPSILON);
-  const norm = (tensor: string): NormSpec => ({ tensor, kind: 'rms', eps, bias: false });
+  const { norm: kind = 'rms' } = traits;
+  const eps = keys.float(kind === 'layer' ? 'attention.layer_norm_epsilon' : 'attention.layer_norm_rms_epsilon', EPSILON);
+  const norm = (tensor: string): NormSpec => ({ tensor, kind, eps });
   const hiddenSize = keys.int('embedding_length', WIDTH);
   const contextLength = keys.int('context_length', CONTEXT);
   const mixers = mixerSpecs(keys, traits, { layerCount, hiddenSize, contextLength, eps });
@@ -55,7 +58,7 @@ export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
     vocabSize: vocabSize(keys),
     hiddenSize,
     contextLength,
-    embedding: { scale: 1, learnedPositions: false },
+    embedding: { scale: 1, learnedPositions: model.tensors.has('position_embd.weight') },
     layers,
     finalNorm: norm(traits.finalNorm ?? 'output_norm'),
     output: { tensor: model.tensors.has('output.weight') ? 'output.weight' : 'token_embd.weight', scale: 1, softcap: 0 },
@@ -86,7 +89,7 @@ function mixerSpecs(keys: ModelKeys, { ropeKind, qkNorm = 'none', attention, mix
   const headDim = keys.int('attention.key_length', HEAD_DIM, hiddenSize / (heads[0] ?? 1));
   const valueDim = keys.int('attention.value_length', HEAD_DIM, headDim);
   const scale = keys.float('attention.scale', { min: 0, max: FACTOR.max }, 0) || 1 / Math.sqrt(headDim);
-  const rope = ropeSpec(keys, ropeKind, headDim, contextLength);
+  const rope = ropeKind === 'none' ? null : ropeSpec(keys, ropeKind, headDim, contextLength);
   const hasTensor = (name: string): boolean => keys.model.tensors.has(name);
   return heads.map((layerHeads, layer): MixerSpec => {
     const other = mixer?.(layer);

@@ -1,7 +1,7 @@
 import { UnsupportedTensorTypeError } from '../gguf/errors.ts';
 import { ggmlType } from '../gguf/ggml-types.ts';
 import type { GgufModel, TensorInfo } from '../gguf/types.ts';
-import type { DenseSpec, LayerSpec, MixerSpec, ModelSpec, MoeSpec } from '../spec.ts';
+import { isGated, type Activation, type DenseSpec, type LayerSpec, type MixerSpec, type ModelSpec, type MoeSpec, type NormSpec } from '../spec.ts';
 import { ModelTensorError } from './errors.ts';
 import { attentionTensors, type ExpectedTensor } from './attention-tensors.ts';
 
@@ -56,7 +56,8 @@ async function mixerTensorsOf({ layers }: ModelSpec): Promise<MixerTensors> {
 function* expectedTensors(spec: ModelSpec, model: GgufModel, mixers: MixerTensors): Generator<ExpectedTensor> {
   const { hiddenSize, vocabSize } = spec;
   yield { name: 'token_embd.weight', shape: [vocabSize, hiddenSize] };
-  yield { name: `${spec.finalNorm.tensor}.weight`, shape: [hiddenSize] };
+  if (spec.embedding.learnedPositions) yield { name: 'position_embd.weight', shape: [spec.contextLength, hiddenSize] };
+  yield* normTensors('', spec.finalNorm, hiddenSize);
   if (spec.output.tensor === 'output.weight') yield { name: 'output.weight', shape: [vocabSize, hiddenSize] };
   const factors = spec.layers.map(({ attention }) => ('rope' in attention ? attention.rope : null)).find((rope) => rope?.frequencyFactors);
   const names = factors?.long ? ['rope_factors_short.weight', 'rope_factors_long.weight'] : ['rope_freqs.weight'];
@@ -66,24 +67,29 @@ function* expectedTensors(spec: ModelSpec, model: GgufModel, mixers: MixerTensor
 
 function* layerTensors({ index, attentionNorm, attention, ffnNorm, ffn, ...rest }: LayerSpec, hiddenSize: number, model: GgufModel, mixers: MixerTensors): Generator<ExpectedTensor> {
   const block = `blk.${index}.`;
-  yield { name: `${block}${attentionNorm.tensor}.weight`, shape: [hiddenSize] };
+  yield* normTensors(block, attentionNorm, hiddenSize);
   yield* mixers(block, attention, hiddenSize);
-  for (const norm of [ffnNorm, rest.postAttentionNorm, rest.postFfnNorm]) if (norm) yield { name: `${block}${norm.tensor}.weight`, shape: [hiddenSize] };
+  for (const norm of [ffnNorm, rest.postAttentionNorm, rest.postFfnNorm]) if (norm) yield* normTensors(block, norm, hiddenSize);
   if (rest.outputScale) yield { name: `${block}layer_output_scale.weight`, shape: [1] };
   yield* ffn.kind === 'dense' ? denseTensors(block, ffn, hiddenSize) : moeTensors(block, ffn, hiddenSize, model);
 }
 
-/** Name and shape of the three matrices of an FFN of this width. */
-function ffnShapes(width: number, hiddenSize: number): readonly (readonly [name: string, rows: number, columns: number])[] {
+function* normTensors(block: string, { tensor, kind }: NormSpec, hiddenSize: number): Generator<ExpectedTensor> {
+  yield { name: `${block}${tensor}.weight`, shape: [hiddenSize] };
+  if (kind === 'layer') yield { name: `${block}${tensor}.bias`, shape: [hiddenSize] };
+}
+
+/** Name and shape of the matrices of an FFN of this width. */
+function ffnShapes(width: number, hiddenSize: number, activation: Activation): readonly (readonly [name: string, rows: number, columns: number])[] {
   return [
-    ['ffn_gate', width, hiddenSize],
+    ...(isGated(activation) ? [['ffn_gate', width, hiddenSize] as const] : []),
     ['ffn_up', width, hiddenSize],
     ['ffn_down', hiddenSize, width],
   ];
 }
 
-function* denseTensors(block: string, { width, bias, fused = false }: Pick<DenseSpec, 'width' | 'bias'> & Partial<Pick<DenseSpec, 'fused'>>, hiddenSize: number): Generator<ExpectedTensor> {
-  const shapes = ffnShapes(width, hiddenSize);
+function* denseTensors(block: string, { width, activation, bias, fused = false }: Omit<DenseSpec, 'kind' | 'fused'> & Partial<Pick<DenseSpec, 'fused'>>, hiddenSize: number): Generator<ExpectedTensor> {
+  const shapes = ffnShapes(width, hiddenSize, activation);
   for (const [name, rows, columns] of fused ? [['ffn_up', 2 * width, hiddenSize] as const, ...shapes.slice(2)] : shapes) {
     yield { name: `${block}${name}.weight`, shape: [rows, columns] };
     if (bias) yield { name: `${block}${name}.bias`, shape: [rows] };
@@ -92,21 +98,21 @@ function* denseTensors(block: string, { width, bias, fused = false }: Pick<Dense
 
 /** Experts are stacked in one tensor, or in two with gate above up; Mixtral files from before April 2024 have a tensor for each. */
 function* moeTensors(block: string, ffn: MoeSpec, hiddenSize: number, model: GgufModel): Generator<ExpectedTensor> {
-  const { experts, width, bias, shared } = ffn;
+  const { experts, width, activation, bias, shared } = ffn;
   yield* routerTensors(block, ffn, hiddenSize);
   const fused = model.tensors.has(`${block}ffn_gate_up_exps.weight`);
   if (fused) yield { name: `${block}ffn_gate_up_exps.weight`, shape: [experts, 2 * width, hiddenSize] };
   const onePerExpert = model.tensors.has(`${block}ffn_gate.0.weight`);
-  for (const [name, rows, columns] of ffnShapes(width, hiddenSize)) {
+  for (const [name, rows, columns] of ffnShapes(width, hiddenSize, activation)) {
     if (bias) yield { name: `${block}${name}_exps.bias`, shape: [experts, rows] };
     if (fused && name !== 'ffn_down') continue;
     if (!onePerExpert) yield { name: `${block}${name}_exps.weight`, shape: [experts, rows, columns] };
     else for (let expert = 0; expert < experts; expert++) yield { name: `${block}${name}.${expert}.weight`, shape: [rows, columns] };
   }
-  if (shared.kind === 'residual' || shared.kind === 'parallel') yield* denseTensors(block, { width: shared.width, bias }, hiddenSize);
-  if (shared.kind === 'parallel') for (const { tensor } of Object.values(shared.norms)) yield { name: `${block}${tensor}.weight`, shape: [hiddenSize] };
+  if (shared.kind === 'residual' || shared.kind === 'parallel') yield* denseTensors(block, { width: shared.width, activation, bias }, hiddenSize);
+  if (shared.kind === 'parallel') for (const norm of Object.values(shared.norms)) yield* normTensors(block, norm, hiddenSize);
   if (shared.kind !== 'shared') return;
-  for (const [name, rows, columns] of ffnShapes(shared.width, hiddenSize)) yield { name: `${block}${name}_shexp.weight`, shape: [rows, columns] };
+  for (const [name, rows, columns] of ffnShapes(shared.width, hiddenSize, activation)) yield { name: `${block}${name}_shexp.weight`, shape: [rows, columns] };
 }
 
 function* routerTensors(block: string, { experts, router, shared }: MoeSpec, hiddenSize: number): Generator<ExpectedTensor> {
