@@ -57,6 +57,12 @@ interface FfnLayout {
   readonly down: PoolLayout;
 }
 
+/** Gate, which lies above, or up of a tensor that has both. */
+function halfOf(info: TensorInfo, name: string): ExpertTensors {
+  const { rows, cols } = matrixShape(info);
+  return { tensors: [info.name], firstRow: name === 'ffn_gate' ? 0 : rows / 2, matrix: { type: info.type, rows: rows / 2, cols } };
+}
+
 /** Which of a layer's FFNs a tensor belongs to, by the ending of its name: the routed experts, the shared one, a dense MLP. */
 type FfnEnding = '_exps' | '_shexp' | '';
 
@@ -211,7 +217,8 @@ export class ModelWeights {
   }
 
   #poolLayout(block: string, names: readonly string[], ending: FfnEnding, experts: number): PoolLayout {
-    const parts = names.map((name) => this.#expertTensors(block, name, ending, experts));
+    const fused = names.length > 1 ? this.#fusedTensor(block, ending) : undefined;
+    const parts = names.map((name) => (fused ? halfOf(fused, name) : this.#expertTensors(block, name, ending, experts)));
     const biasNames = parts.map(({ tensors }) => (tensors[0] ?? '').replace(/weight$/, 'bias'));
     const withBias = biasNames.every((bias) => this.gguf.tensors.has(bias));
     const vectors = withBias ? parts.map(({ matrix }) => ({ type: F32, rows: 1, cols: matrix.rows })) : [];
@@ -245,15 +252,15 @@ export class ModelWeights {
     return pool;
   }
 
-  /** One expert's matrix of a kind, and the tensors that hold it: one for all experts (maybe gate above up), or old files' one for each. */
+  /** The tensor that has gate above up, where a file stores them so. */
+  #fusedTensor(block: string, ending: FfnEnding): TensorInfo | undefined {
+    const { tensors } = this.gguf;
+    const up = tensors.has(`${block}ffn_gate${ending}.weight`) || ending === '_exps' ? undefined : tensors.get(`${block}ffn_up${ending}.weight`);
+    return tensors.get(`${block}ffn_gate_up${ending}.weight`) ?? up;
+  }
+
+  /** One expert's matrix of a kind, and the tensors that hold it: one for all experts, or old files' one for each. */
   #expertTensors(block: string, name: string, ending: FfnEnding, experts: number): ExpertTensors {
-    const { tensors: all } = this.gguf;
-    const above = all.has(`${block}ffn_gate${ending}.weight`) || ending === '_exps' ? undefined : all.get(`${block}ffn_up${ending}.weight`);
-    const fused = all.get(`${block}ffn_gate_up${ending}.weight`) ?? above;
-    if (fused && name !== 'ffn_down') {
-      const { rows, cols } = matrixShape(fused);
-      return { tensors: [fused.name], firstRow: name === 'ffn_gate' ? 0 : rows / 2, matrix: { type: fused.type, rows: rows / 2, cols } };
-    }
     const stacked = `${block}${name}${ending}.weight`;
     const each = Array.from({ length: experts }, (_, expert) => `${block}${name}.${expert}.weight`);
     const tensors = ending !== '_exps' || this.gguf.tensors.has(stacked) ? [stacked] : each;
