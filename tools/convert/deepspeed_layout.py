@@ -2,8 +2,6 @@
 
     mp_rank_{MM}_model_states.pt                       all but the experts, under 'module'; one file a tensor-parallel rank
     layer_{L}_expert_{E}_mp_rank_{MM}_model_states.pt  expert E of the L-th layer that has experts
-
-Files are unpickled with nothing allowed but tensors, numbers and Megatron's arguments.
 """
 import argparse
 import re
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from checkpoint_file import load_checkpoint
 from prmoe import ConversionError, Settings, Tensors
 
 EXPERT_FILE = re.compile(r'layer_(\d+)_expert_(\d+)_mp_rank_(\d+)_model_states\.pt')
@@ -43,11 +42,6 @@ MLP = {'dense_h_to_4h': 'ffn_up', 'dense_4h_to_h': 'ffn_down'}
 # The dimension at which tensor parallelism cuts; everything else is the same on all ranks.
 CUT_ROWS = re.compile(r'(word_embeddings|output_layer|query_key_value|dense_h_to_4h)\.(weight|bias)$')
 CUT_COLUMNS = re.compile(r'(attention\.dense|dense_4h_to_h)\.weight$')
-
-
-def load(path: Path) -> dict:
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(path, map_location='cpu', weights_only=True)
 
 
 def flat(tree: dict, prefix: str = '') -> Tensors:
@@ -106,7 +100,7 @@ def read_deepspeed(folder: Path, given: dict[str, float | None]) -> tuple[Tensor
     dense_files = sorted(path for path in folder.iterdir() if DENSE_FILE.fullmatch(path.name))
     if not dense_files:
         raise ConversionError(f'no mp_rank_00_model_states.pt in {folder}')
-    states = [load(path) for path in dense_files]
+    states = [load_checkpoint(path) for path in dense_files]
     arguments = vars(states[0].get('args') or argparse.Namespace())
     settings = settings_of(given, arguments)
     dense = joined([flat(state['module']) for state in states])
@@ -170,7 +164,7 @@ def stacked_experts(folder: Path, dense: Tensors) -> Tensors:
             files[int(found[1]), int(found[2])].append(path)
     experts: dict[str, dict[int, torch.Tensor]] = defaultdict(dict)
     for (_, expert), paths in files.items():
-        for name, value in expert_of([flat(load(path)) for path in paths]).items():
+        for name, value in expert_of([flat(load_checkpoint(path)) for path in paths]).items():
             found = EXPERT_KEY.search(name)
             if not found or found[2] not in MLP:
                 raise ConversionError(f'no place for the tensor {name} of {paths[0].name}')

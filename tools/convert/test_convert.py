@@ -2,6 +2,7 @@
 
     python -m unittest test_convert
 """
+import enum
 import tempfile
 import unittest
 from pathlib import Path
@@ -54,6 +55,20 @@ def model_of(values: dict[str, torch.Tensor]) -> Gpt:
     words = model.language_model.embedding.word_embeddings
     words.weight = torch.nn.Parameter(torch.cat([words.weight, torch.randn(PADDING, fixture.width, generator=random)]))
     return model
+
+
+class ModelType(enum.Enum):
+    encoder_or_decoder = 1
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
 
 
 class Layouts(unittest.TestCase):
@@ -113,6 +128,16 @@ class Layouts(unittest.TestCase):
             self.convert()
         config = self.model.config
         self.assert_same(self.convert(given={'heads': config.heads, 'top_k': config.top_k, 'eps': config.eps}))
+
+    def test_objects_of_other_classes_are_left_out(self):
+        save_deepspeed(self.model, self.checkpoint)
+        path = self.checkpoint / 'global_step1/mp_rank_00_model_states.pt'
+        state = torch.load(path, weights_only=False)
+        state['args'].model_type = ModelType.encoder_or_decoder
+        state['optimizer'] = Trap(self.folder / 'sprung')
+        torch.save(state, path)
+        self.assert_same(self.convert())
+        self.assertFalse((self.folder / 'sprung').exists())
 
     def test_a_tensor_without_a_place(self):
         save_deepspeed(self.model, self.checkpoint)
