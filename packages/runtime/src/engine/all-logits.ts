@@ -1,5 +1,5 @@
 import { gemm, type Step } from '@gatefold/shaders';
-import { softcapSteps } from './head.ts';
+import { outputBias, softcapSteps } from './head.ts';
 import { normStep } from './norm.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { SessionBuffers } from './session-buffers.ts';
@@ -18,6 +18,7 @@ export async function allLogitsSteps(plan: PlanContext, session: SessionBuffers,
       outOffset: firstRow,
       outStride: spec.vocabSize,
       scale: spec.output.scale,
+      ...outputBias(plan, firstRow, matrix.rows),
       batch: { buffer: session.batch },
       maxTokens: chunk,
     }),

@@ -43,7 +43,7 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
     ...(onInput ? { inputWeights: route.weights } : {}),
     hidden: { buffer: scratch.hidden },
   };
-  const parts = [[...routerLogitsSteps(plan, session, layer, ffn, logits, mode), choose, ...beside.before], ...expertSteps(plan, session, group, mode), [...beside.after, ...joining.steps]];
+  const parts = [[...routerLogitsSteps(plan, session, layer, ffn, logits, mode), choose, ...mixerSteps(plan, index, ffn, route, logits), ...beside.before], ...expertSteps(plan, session, group, mode), [...beside.after, ...joining.steps]];
   const [before = [], first = [], second = [], after = []] = await Promise.all(parts.map(inOrder));
   // The last of the first half and the first of the second read the experts' weights.
   const start = before.length + first.length - 1;
@@ -109,6 +109,13 @@ function routerStep({ shaders, scratch, weights }: PlanContext, layer: number, {
     ...(router.perExpertScale ? { expertScale: weights.vector(`${block}ffn_down_exps.scale`) } : {}),
     ...(shared.kind === 'shared' && shared.gated ? { sharedGate: { buffer: scratch.sharedWeights } } : {}),
   });
+}
+
+/** SparseMixer's weights in place of the router's. `close` is twice the jitter that models are trained with; no file tells another. */
+function mixerSteps({ shaders }: PlanContext, layer: number, { experts, topK, router }: MoeSpec, route: Route, logits: GPUBufferBinding): Steps {
+  if (!router.sparseMixer) return [];
+  const args = { label: `layer.${layer}.sparse_mixer`, logits, ...route, experts, topK, close: 0.02 };
+  return [import('@gatefold/shaders/rare').then(({ sparseMixer }) => sparseMixer(shaders, args))];
 }
 
 async function inOrder(steps: Steps): Promise<readonly Step[]> {

@@ -48,9 +48,15 @@ export async function lastLogitsSteps(plan: PlanContext, session: SessionBuffers
       out: logits,
       outOffset: firstRow,
       scale: spec.output.scale,
+      ...outputBias(plan, firstRow, matrix.rows),
     }),
   );
   return Promise.all([...before, ...project, ...softcapSteps(plan, logits, 'one')]);
+}
+
+/** The bias of a piece of the output matrix, where the model has one. */
+export function outputBias({ weights, spec }: PlanContext, firstRow: number, rows: number): { readonly bias?: GPUBufferBinding } {
+  return spec.output.bias ? { bias: { ...weights.vector('output.bias'), offset: firstRow * 4, size: rows * 4 } } : {};
 }
 
 /** Soft-caps logits in place, where the model does. @param rows those of the pass's tokens, or one */

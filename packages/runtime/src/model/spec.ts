@@ -28,6 +28,8 @@ export interface EmbeddingSpec {
 export interface OutputSpec {
   /** The output matrix: `output.weight`, or `token_embd.weight` where tied. */
   readonly tensor: 'output.weight' | 'token_embd.weight';
+  /** `output.bias` is added. */
+  readonly bias: boolean;
   /** Factor on the logits; 1 for most. */
   readonly scale: number;
   /** `c · tanh(logit / c)`; 0 = off. */
@@ -216,6 +218,8 @@ export interface RouterSpec {
   readonly selectionBias: boolean;
   /** Group-limited choice: experts lie in `count` groups of which `keep` are kept, by their best or their two best scores. */
   readonly groups: { readonly count: number; readonly keep: number; readonly by: 'max' | 'top2-sum' } | null;
+  /** Weights are SparseMixer's (arXiv 2409.12136): a share of the experts close to the chosen one, instead of what else is said here. */
+  readonly sparseMixer: boolean;
   /** Weights divided by their sum (+ eps), or left as they are. */
   readonly renormalise: { readonly eps: number } | null;
   readonly scale: number;

@@ -275,10 +275,10 @@ export class ModelWeights {
     const { cols } = matrixShape(info);
     const rows = info.shape.slice(0, -1).reduce((product, size) => product * size, 1);
     if (info.shape.length === 1 || CONVOLUTION.test(info.name)) return this.#placeVectors(info.name, [info], [rows * cols]);
-    // Even row counts keep two-byte planes on whole words at every cut.
-    const rowBytes = planarBytes(info.type, cols * 32) / 32;
-    const most = Math.floor(this.#maxBinding / rowBytes / 32) * 32;
-    if (most < 1) throw new LimitError('maxStorageBufferBindingSize', rowBytes * 32, this.#maxBinding, info.name);
+    // Multiples of 64 rows keep two-byte planes on whole words at every cut, and biases where a binding may begin.
+    const rowBytes = planarBytes(info.type, cols * 64) / 64;
+    const most = Math.floor(this.#maxBinding / rowBytes / 64) * 64;
+    if (most < 1) throw new LimitError('maxStorageBufferBindingSize', rowBytes * 64, this.#maxBinding, info.name);
     const pieces: Destination[] = [];
     for (let firstRow = 0; firstRow < rows; firstRow += most) {
       const count = Math.min(most, rows - firstRow);

@@ -104,6 +104,10 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonl
     ],
     ffn: [0, 1, 2, 3, 4, 5].map(() => ({ ...dense, activation: 'geglu', fused: false })),
   },
+  'phimoe-q8_0': {
+    attention: { qkNorm: 'none', qkvBias: true, outputBias: true, rope: { kind: 'neox', frequencyFactors: true, long: { originalContext: 256 } } },
+    ffn: [0, 1].map(() => ({ kind: 'moe', experts: 8, activation: 'swiglu', bias: false, router: { ...ROUTER, score: 'none', sparseMixer: true } })),
+  },
   'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
   'prmoe-deepspeed': {
     attention: { qkNorm: 'none', qkvBias: true, outputBias: true, rope: null },

@@ -42,7 +42,7 @@ export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
     keys.refuse('block_count', `is ${layerCount}, more layers than the file's ${model.tensors.size} tensors make`, layerCount);
   }
   const { norm: kind = 'rms' } = traits;
-  const eps = keys.float(kind === 'layer' ? 'attention.layer_norm_epsilon' : 'attention.layer_norm_rms_epsilon', EPSILON);
+  const eps = keys.float(kind === 'layer' && keys.has('attention.layer_norm_epsilon') ? 'attention.layer_norm_epsilon' : 'attention.layer_norm_rms_epsilon', EPSILON);
   const norm = (tensor: string): NormSpec => ({ tensor, kind, eps });
   const hiddenSize = keys.int('embedding_length', WIDTH);
   const contextLength = keys.int('context_length', CONTEXT);
@@ -61,7 +61,7 @@ export function decoderSpec(keys: ModelKeys, traits: DecoderTraits): ModelSpec {
     embedding: { scale: 1, learnedPositions: model.tensors.has('position_embd.weight') },
     layers,
     finalNorm: norm(traits.finalNorm ?? 'output_norm'),
-    output: { tensor: model.tensors.has('output.weight') ? 'output.weight' : 'token_embd.weight', scale: 1, softcap: 0 },
+    output: { tensor: model.tensors.has('output.weight') ? 'output.weight' : 'token_embd.weight', bias: model.tensors.has('output.bias'), scale: 1, softcap: 0 },
   };
 }
 
@@ -180,6 +180,7 @@ function routerSpec(keys: ModelKeys, traits: DecoderTraits): RouterSpec {
   return {
     logitBias: false,
     selectionBias: false,
+    sparseMixer: false,
     // DeepSeek-V2 (softmax) ranks groups by their best expert, V3 (sigmoid) by their two best.
     groups: count > 1 ? { count, keep, by: score.score === 'sigmoid' ? 'top2-sum' : 'max' } : null,
     renormalise: keys.bool('expert_weights_norm', traits.renormalise) ? { eps: score.score === 'sigmoid' ? 1e-20 : 0 } : null,

@@ -24,6 +24,7 @@ const FAMILIES = new Map<string, () => Family | Promise<Family>>([
   ['ernie4_5', ernie45],
   ['granite', granite],
   ['phi3', () => import('./phi3.ts').then((module) => module.phi3)],
+  ['phimoe', () => import('./phimoe.ts').then((module) => module.phimoe)],
   ['gemma3', () => import('./gemma3.ts').then((module) => module.gemma3)],
   ['olmoe', () => olmoe],
   ['qwen2moe', () => qwen2],

@@ -59,6 +59,7 @@ function* expectedTensors(spec: ModelSpec, model: GgufModel, mixers: MixerTensor
   if (spec.embedding.learnedPositions) yield { name: 'position_embd.weight', shape: [spec.contextLength, hiddenSize] };
   yield* normTensors('', spec.finalNorm, hiddenSize);
   if (spec.output.tensor === 'output.weight') yield { name: 'output.weight', shape: [vocabSize, hiddenSize] };
+  if (spec.output.bias) yield { name: 'output.bias', shape: [vocabSize] };
   const factors = spec.layers.map(({ attention }) => ('rope' in attention ? attention.rope : null)).find((rope) => rope?.frequencyFactors);
   const names = factors?.long ? ['rope_factors_short.weight', 'rope_factors_long.weight'] : ['rope_freqs.weight'];
   if (factors) for (const name of names) yield { name, shape: [factors.dims / 2] };
