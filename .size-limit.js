@@ -46,7 +46,7 @@ export default [
   entry('tokenisers and template engine, loaded when needed', text, '40 kB'),
   entry('sampling, loaded with the first answer', ofKind(kinds.sampling), '8 kB'),
   entry("what is particular about all the model families; a page loads its model's", ofKind(kinds.families), '8 kB'),
-  entry('what few models need: kernels, experts beside the routed ones, split files; and evaluation with all values in between', ofKind(kinds.rare), '6 kB'),
+  entry('what few models need: kernels, experts beside the routed ones, split files; and evaluation with all values in between', ofKind(kinds.rare), '7 kB'),
   entry('matrix products on subgroup matrices, loaded where the adapter has them', ofKind(kinds.matrix), '2 kB'),
   entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),
   entry('experts on demand, manifests and downloads, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),
