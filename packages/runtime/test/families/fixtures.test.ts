@@ -21,6 +21,11 @@ const residual = { kind: 'moe', router: ROUTER, shared: { kind: 'residual', widt
 const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonly object[]; readonly ffn: readonly object[] }>> = {
   'llama-dense-f16': { attention: { qkNorm: 'none', qkvBias: false, rope: { kind: 'norm', frequencyFactors: true } }, ffn: [dense, dense] },
   'mixtral-q5_k': { attention: { qkNorm: 'none', rope: { kind: 'norm', frequencyFactors: false } }, ffn: [{ router: RENORMALISED }, { router: RENORMALISED }] },
+  'qwen2-dense-q8_0': { attention: { qkNorm: 'none', qkvBias: true, rope: { kind: 'neox', dims: 32 } }, ffn: [dense, dense] },
+  'granite-dense-q8_0': { attention: { qkNorm: 'none', rope: { kind: 'norm' } }, ffn: [dense, dense] },
+  'ernie4_5-dense-q8_0': { attention: { qkNorm: 'none', qkvBias: false, rope: { kind: 'norm' } }, ffn: [dense, dense] },
+  'deepseek-dense-q8_0': { attention: { qkNorm: 'none', qkvBias: false, rope: { kind: 'norm' } }, ffn: [dense, dense] },
+  'lfm2-dense-q8_0': { attention: [shortConv, { kind: 'gqa', qkNorm: 'per-head', rope: { kind: 'neox' } }, shortConv], ffn: [dense, dense, dense] },
   'qwen3-dense-q8_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [dense, dense] },
   'qwen3moe-q4_k_m': { attention: { qkNorm: 'per-head', rope: { kind: 'neox', dims: 64 } }, ffn: [{ router: RENORMALISED, shared: { kind: 'none' } }, { router: RENORMALISED }] },
   'olmoe-q4_0': { attention: { qkNorm: 'full', qkvBias: false, rope: { kind: 'neox' } }, ffn: [{ router: ROUTER }, { router: ROUTER }] },

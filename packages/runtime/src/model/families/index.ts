@@ -36,6 +36,7 @@ const FAMILIES = new Map<string, () => Family | Promise<Family>>([
   ['llama4', () => import('./llama4.ts').then((module) => module.llama4)],
   ['gemma4', () => import('./gemma4.ts').then((module) => module.gemma4)],
   ['ernie4_5-moe', ernie45],
+  ['deepseek', () => import('./deepseek.ts').then((module) => module.deepseek)],
   ['deepseek2', () => import('./deepseek2.ts').then((module) => module.deepseek2)],
   ['lfm2', lfm2],
   ['lfm2moe', lfm2],
