@@ -1,0 +1,183 @@
+import { HOME, type LayerPlacement, type LayerRange, type MeshPlan } from '../plan-types.ts';
+import { predictLayers, splitLayers, type Stage } from './layers.ts';
+import { fillPeer, placeMissing, shrinkPeer } from './place.ts';
+import { Placement } from './placement.ts';
+import { predictExperts, type Reach, type TokenCost } from './predict.ts';
+import { chooseRelays } from './relays.ts';
+import type { ExpertTraffic, MeshModel, MeshRoom } from './room.ts';
+import { peerAt } from './travel.ts';
+import { Worth } from './worth.ts';
+
+/** How much more what a peer holds counts than what it could hold instead. */
+const STICKINESS = 1.25;
+/** Experts move for the sake of speed where a token then takes less than this share of its time. */
+const WORTH_MOVING = 0.9;
+
+export interface PlanOptions {
+  /** Default `auto`: what takes a token less time, by the cost model. */
+  readonly strategy?: 'experts' | 'layers' | 'auto';
+  /** Let nearer peers relay for others where that saves time by the cost model. Default false. */
+  readonly relays?: boolean;
+}
+
+/** Who holds what in a room, and what each tab does by it. */
+export interface RoomPlan {
+  readonly version: number;
+  readonly strategy: 'experts' | 'layers';
+  /** [MoE layer][expert]: names of the peers that hold it. Empty where no peer has room: who needs it brings it home. */
+  readonly holders: readonly (readonly (readonly string[])[])[];
+  /** Strategy `layers`: who runs which, in order. Else empty. */
+  readonly stages: readonly LayerRange[];
+  /** By the name of each peer: the plan for its own conversations, and what a token is expected to cost there. */
+  readonly tabs: ReadonlyMap<string, TabPlan>;
+}
+
+export interface TabPlan {
+  readonly plan: MeshPlan;
+  readonly cost: TokenCost;
+}
+
+/**
+ * Plans a room anew, or on from the plan before. Every expert gets a holder, as long as there is memory, and what is left
+ * takes replicas of what is worth most. From a plan before, as little moves as can be: what was lost gets a holder, free
+ * memory is filled, and anything else moves only where tokens then come clearly sooner.
+ */
+export function planRoom(model: MeshModel, room: MeshRoom, traffic: ExpertTraffic, { strategy = 'auto', relays = false }: PlanOptions = {}, before?: RoomPlan): RoomPlan {
+  const worth = new Worth(model, room, traffic);
+  const version = (before?.version ?? 0) + 1;
+  const byLayers = strategy === 'experts' ? undefined : planLayers(model, room, worth, version, before);
+  if (byLayers && strategy === 'layers') return byLayers;
+  const byExperts = planExperts(model, room, worth, relays, version, before);
+  if (!byLayers) return byExperts;
+  return timeOf(byLayers, worth) < timeOf(byExperts, worth) * preference(before) ? byLayers : byExperts;
+}
+
+/** Of time by experts, what layers must stay below: a room changes its strategy only where that clearly pays. */
+function preference(before: RoomPlan | undefined): number {
+  if (!before) return 1;
+  return before.strategy === 'experts' ? WORTH_MOVING : 1 / WORTH_MOVING;
+}
+
+/** Bytes of experts that peers must fetch to get from one plan to the next. */
+export function movedBytes(model: MeshModel, before: RoomPlan | undefined, after: RoomPlan): number {
+  let bytes = 0;
+  for (const [layer, experts] of after.holders.entries()) {
+    for (const [expert, peers] of experts.entries()) {
+      const had = new Set(before?.holders[layer]?.[expert]);
+      bytes += peers.filter((peer) => !had.has(peer)).length * (model.moeLayers[layer]?.expertBytes ?? 0);
+    }
+  }
+  return bytes;
+}
+
+function planExperts(model: MeshModel, room: MeshRoom, worth: Worth, relays: boolean, version: number, before: RoomPlan | undefined): RoomPlan {
+  const kept = takeOver(model, room, before);
+  for (const [peer] of room.peers.entries()) if (kept.free(peer) < 0) shrinkPeer(kept, worth, peer);
+  // Whose conversations wait for the others fills up first, then whoever has most memory.
+  const byNeed = room.peers
+    .map((_, peer) => peer)
+    .sort((a, b) => peerAt(room, b).conversations - peerAt(room, a).conversations || peerAt(room, b).memoryBytes - peerAt(room, a).memoryBytes);
+  const fill = (placement: Placement, stickiness: number) => {
+    placeMissing(placement, worth);
+    for (const peer of byNeed) fillPeer(placement, worth, peer, stickiness);
+    placeMissing(placement, worth);
+    return placement;
+  };
+  const timeBy = ({ holders }: Placement) => worth.tabs.reduce((sum, { tab, weight }) => sum + weight * predictExperts(model, room, worth.shares, holders, direct(worth, tab)).tokenMs, 0);
+  // Ends, since each round takes a tenth off the time; and a plan that came out is one that comes out again.
+  for (let placement = fill(kept, Infinity); ; ) {
+    const better = fill(placement.copy(), STICKINESS);
+    if (!(timeBy(better) < WORTH_MOVING * timeBy(placement))) return named(model, room, worth, placement, relays, version);
+    placement = fill(better, Infinity);
+  }
+}
+
+/** What peers that are still there held by the plan before. */
+function takeOver(model: MeshModel, room: MeshRoom, before: RoomPlan | undefined): Placement {
+  const placement = new Placement(model, room);
+  const numbers = new Map(room.peers.map(({ id }, peer) => [id, peer]));
+  for (const { layer, expert } of placement.experts()) {
+    for (const id of before?.holders[layer]?.[expert] ?? []) {
+      const peer = numbers.get(id);
+      if (peer !== undefined) placement.add(layer, expert, peer);
+    }
+  }
+  return placement;
+}
+
+function direct(worth: Worth, tab: number): Reach {
+  return { tab, near: worth.near[tab] ?? [], relays: new Map() };
+}
+
+/** The plan in names, as each tab follows it. */
+function named(model: MeshModel, room: MeshRoom, worth: Worth, placement: Placement, relays: boolean, version: number): RoomPlan {
+  const { holders } = placement;
+  const name = (peer: number) => room.peers[peer]?.id ?? '';
+  const tabs = room.peers.map(({ id }, tab): [string, TabPlan] => {
+    const flat = direct(worth, tab);
+    const reach = relays ? chooseRelays(model, room, worth.shares, holders, flat) : flat;
+    const cost = predictExperts(model, room, worth.shares, holders, reach);
+    const near = (peer: number) => (peer === tab ? -1 : (reach.near[peer] ?? Infinity));
+    const layers = model.moeLayers.map(
+      ({ layer }, i): LayerPlacement => ({
+        layer,
+        holders: (holders[i] ?? []).map((peers) => peers.toSorted((a, b) => near(a) - near(b)).map((peer) => (peer === tab ? HOME : name(peer)))),
+      }),
+    );
+    const plan: MeshPlan = {
+      strategy: 'experts',
+      version,
+      framesPerToken: cost.messagesPerToken / 2,
+      layers,
+      relays: new Map([...reach.relays].map(([peer, relay]) => [name(peer), name(relay)])),
+    };
+    return [id, { plan, cost }];
+  });
+  return { version, strategy: 'experts', holders: holders.map((experts) => experts.map((peers) => peers.map(name))), stages: [], tabs: new Map(tabs) };
+}
+
+/** The tab with most conversations: a pipeline of layers starts with it. */
+function mainTab({ tabs }: Worth): number {
+  return tabs.reduce((best, each) => (each.weight > best.weight ? each : best), tabs[0] ?? { tab: 0, weight: 0 }).tab;
+}
+
+/** Undefined where the room's memory does not hold all layers. */
+function planLayers(model: MeshModel, room: MeshRoom, worth: Worth, version: number, before: RoomPlan | undefined): RoomPlan | undefined {
+  const fresh = splitLayers(model, room, mainTab(worth));
+  const kept = before && stagesOf(before, model, room);
+  const plans = [kept, fresh].map((stages) => stages && stagedPlan(model, room, stages, version));
+  const [keptPlan, freshPlan] = plans;
+  if (!keptPlan || !freshPlan) return freshPlan;
+  return timeOf(freshPlan, worth) < WORTH_MOVING * timeOf(keptPlan, worth) ? freshPlan : keptPlan;
+}
+
+/** The stages of a plan, as long as all of its peers are there and have the memory. */
+function stagesOf({ stages }: RoomPlan, model: MeshModel, room: MeshRoom): Stage[] | undefined {
+  const numbers = new Map(room.peers.map(({ id }, peer) => [id, peer]));
+  const found = stages.flatMap(({ peer, first, end }) => {
+    const number = numbers.get(peer);
+    const within = model.moeLayers.filter(({ layer }) => first <= layer && layer < end);
+    const bytes = within.reduce((sum, { experts, expertBytes }) => sum + experts * expertBytes, 0);
+    return number === undefined || peerAt(room, number).memoryBytes < bytes ? [] : [{ peer: number, first, end }];
+  });
+  return found.length > 0 && found.length === stages.length ? found : undefined;
+}
+
+function stagedPlan(model: MeshModel, room: MeshRoom, stages: readonly Stage[], version: number): RoomPlan {
+  const name = (peer: number) => room.peers[peer]?.id ?? '';
+  const holders = model.moeLayers.map(({ layer, experts }) => {
+    const stage = stages.find(({ first, end }) => first <= layer && layer < end);
+    return Array.from({ length: experts }, () => (stage ? [name(stage.peer)] : []));
+  });
+  const tabs = room.peers.map(({ id }, tab): [string, TabPlan] => {
+    const cost = predictLayers(model, room, stages, tab);
+    const ranges = stages.filter(({ peer }) => peer !== tab).map(({ peer, first, end }): LayerRange => ({ peer: name(peer), first, end }));
+    return [id, { cost, plan: { strategy: 'layers', version, framesPerToken: cost.messagesPerToken / 2, ranges } }];
+  });
+  return { version, strategy: 'layers', holders, stages: stages.map(({ peer, ...range }) => ({ peer: name(peer), ...range })), tabs: new Map(tabs) };
+}
+
+/** Milliseconds of a token, over all conversations. */
+function timeOf({ tabs }: RoomPlan, worth: Worth): number {
+  return worth.tabs.reduce((sum, { tab, weight }) => sum + weight * (tabs.get(worth.room.peers[tab]?.id ?? '')?.cost.tokenMs ?? Infinity), 0);
+}
