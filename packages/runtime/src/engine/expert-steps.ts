@@ -37,8 +37,11 @@ export interface ExpertGroup {
   readonly scale: number;
 }
 
+/** What expert steps need of a plan, and of the session that the batch's size comes from. */
+export type ExpertPlan = Pick<PlanContext, 'shaders' | 'spec' | 'chunk' | 'moePlanBuffer'> & { readonly scratch: Pick<PlanContext['scratch'], 'expertOut'> };
+
 /** The experts themselves, in two halves: hidden rows, then the weighted sum of the chosen experts' outputs. */
-export function expertSteps(plan: PlanContext, session: SessionBuffers, group: ExpertGroup, mode: Mode): readonly [first: Steps, second: Steps] {
+export function expertSteps(plan: ExpertPlan, session: Pick<SessionBuffers, 'batch'>, group: ExpertGroup, mode: Mode): readonly [first: Steps, second: Steps] {
   const { shaders, scratch, spec } = plan;
   const { placed, experts, topK, activation, route, hidden, residual, scale } = group;
   const onInput = group.inputWeights ? { inputWeights: group.inputWeights } : {};

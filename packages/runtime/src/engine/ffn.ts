@@ -47,8 +47,12 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
   const [before = [], first = [], second = [], after = []] = await Promise.all(parts.map(inOrder));
   // The last of the first half and the first of the second read the experts' weights.
   const start = before.length + first.length - 1;
-  const routed = { layer: index, ids: route.ids, topK: ffn.topK, first: start, end: start + 2 };
-  return { steps: [...before, ...first, ...second, ...after], taps: [...routerTaps(plan, ffn, index, route), ...beside.taps], routed };
+  const steps = [...before, ...first, ...second, ...after];
+  // What runs beside the experts only adds to their sum, unless that has a norm of its own.
+  const joined = ffn.shared.kind === 'parallel' ? steps.length - after.length : steps.length - joining.steps.length;
+  const { x, out, scale } = group;
+  const routed = { layer: index, ids: route.ids, topK: ffn.topK, first: start, end: start + 2, joined, x, out, scale, weights: group.inputWeights ?? group.route.weights };
+  return { steps, taps: [...routerTaps(plan, ffn, index, route), ...beside.taps], routed };
 }
 
 /** What runs beside the routed experts, whose code comes with the models that have something there. */

@@ -120,11 +120,21 @@ export class LoadedModel {
     await this.memory.device.queue.onSubmittedWorkDone();
   }
 
+  /** What all sessions run on, for who runs experts elsewhere. Throws `DisposedError` before the model is ready. */
+  get context(): PlanContext {
+    if (!this.#context) throw new DisposedError('model');
+    return this.#context;
+  }
+
+  /** Brings experts, where the model is paged. */
+  get paged(): PagedExperts | undefined {
+    return this.#paged;
+  }
+
   /** Throws `OutOfGpuMemoryError` where the KV cache does not fit. */
   async createSession(): Promise<Session> {
     this.#check();
-    const context = this.#context;
-    if (!context) throw new DisposedError('model');
+    const { context } = this;
     const { device } = this.memory;
     device.pushErrorScope('out-of-memory');
     const buffers = new SessionBuffers(this.memory, this.spec, this.contextLength, context.chunk);

@@ -3,7 +3,7 @@ import type { ModelSpec, RopeSpec } from '../model/spec.ts';
 import { LimitError } from '../residency/errors.ts';
 import type { ModelWeights } from '../residency/weights.ts';
 import type { GpuMemory } from '../residency/gpu-memory.ts';
-import type { PagedExperts } from './experts/paged-experts.ts';
+import type { ExpertRunner } from './experts/paged-experts.ts';
 import { Scratch } from './scratch.ts';
 
 /** What all sessions of a loaded model share on the GPU: weights, scratch, RoPE tables, constants. */
@@ -31,7 +31,7 @@ export class PlanContext {
     readonly chunk: number,
     readonly ropeFactors?: Float32Array<ArrayBuffer>,
     /** Undefined where all experts are resident. */
-    readonly paged?: PagedExperts,
+    public paged?: ExpertRunner,
   ) {
     this.scratch = new Scratch(memory, spec, chunk);
     this.samplerScratch = memory.storage('scratch.sampler', samplerScratchBytes(spec.vocabSize));

@@ -23,6 +23,15 @@ export interface RoutedSteps {
   readonly first: number;
   /** The step after the last of them. */
   readonly end: number;
+  /** The first step that needs the sum over all of them. */
+  readonly joined: number;
+  /** [tokens, d]: what the experts read. */
+  readonly x: GPUBuffer;
+  /** [tokens, topK] f32: on their outputs, or on their inputs. */
+  readonly weights: GPUBufferBinding;
+  /** [tokens, d]: what their sum, times `scale`, is added to. */
+  readonly out: GPUBuffer;
+  readonly scale: number;
 }
 
 /** Steps in order, then the values that are complete after them. */

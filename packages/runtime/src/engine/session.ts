@@ -3,7 +3,7 @@ import type { GenerateHandlers, GenerateRequest, GenerateResult, TokenEvent } fr
 import { noCounts, type SessionCounts } from './counts.ts';
 import { encodePass } from './encode-pass.ts';
 import { DisposedError, NanLogitsError, PromptError, PromptTooLongError } from './errors.ts';
-import type { PagedExperts } from './experts/paged-experts.ts';
+import type { ExpertRunner } from './experts/paged-experts.ts';
 import type { ForwardPlan } from './forward.ts';
 import { topLogprobs } from './logprobs.ts';
 import { isRecurrent } from './mixers/state.ts';
@@ -203,6 +203,11 @@ export class Session {
     this.buffers.destroy();
   }
 
+  /** What it knows from this position on is wrong. Recurrent state then knows nothing. */
+  forget(position: number): void {
+    this.#cached = this.#recurrent ? [] : this.#cached.slice(0, position);
+  }
+
   get ringBytes(): number {
     return this.#ring.totalBytes;
   }
@@ -295,7 +300,7 @@ export class Session {
   }
 
   /** Whether tokens may run without the host looking on: one that lacked an expert runs again, which recurrent state does not allow. */
-  #mayMiss({ confident }: PagedExperts): boolean {
+  #mayMiss({ confident }: ExpertRunner): boolean {
     return confident && !this.#recurrent;
   }
 

@@ -51,6 +51,11 @@ export class ExpertResidency {
     return experts.filter((expert) => !slots.isResident(expert, version));
   }
 
+  /** The slot that an expert is in, while it is resident. */
+  slotOf(layer: number, expert: number): number | undefined {
+    return this.#slots(layer).slotOf(expert);
+  }
+
   /** Tells the policy what a step of the layer used. */
   use(layer: number, experts: readonly number[]): void {
     this.#slots(layer).policy.use(experts);

@@ -21,6 +21,9 @@ export interface PagedRun {
   readonly counts?: SessionCounts;
 }
 
+/** Runs stages whose experts may have to be fetched first, here or elsewhere. */
+export type ExpertRunner = Pick<PagedExperts, 'turns' | 'residency' | 'confident' | 'confirm' | 'repair' | 'run' | 'bytes' | 'dispose'>;
+
 /**
  * Runs stages of a model with fewer slots than experts. At each router the host reads its choice, makes the chosen
  * experts resident and goes on: in one round, or where a layer's slots do not hold them all, in several, each with some

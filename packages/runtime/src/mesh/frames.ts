@@ -1,0 +1,200 @@
+import { GatefoldError } from '../errors.ts';
+import type { ExpertWork } from './expert-work.ts';
+import { readRows, rowBytes, WIRE_FORMATS, writeRows, type WireFormat } from './wire-format.ts';
+
+/** First byte of every frame; another one is another protocol. */
+const VERSION = 1;
+const HEADER_BYTES = 12;
+/** Experts that a token may ask one peer for. */
+const MOST_EXPERTS = 64;
+
+const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, ping: 5, pong: 6, forget: 7 } as const;
+
+/** Why a peer does not do what it is asked; the asker turns elsewhere. */
+export const REFUSALS = ['busy', 'unavailable', 'no-state', 'failed'] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+/** Activations of some tokens, [tokens, width]. */
+interface Rows {
+  readonly format: WireFormat;
+  readonly tokens: number;
+  readonly rows: Float32Array<ArrayBuffer>;
+}
+
+/** A pass of a conversation through a range of layers. */
+export interface LayersWork {
+  readonly conversation: number;
+  /** Index of the first layer, and after the last. */
+  readonly first: number;
+  readonly end: number;
+  /** Position of the first token. */
+  readonly start: number;
+  readonly tokens: number;
+  /** [tokens, d]: the residual stream before the first layer. */
+  readonly x: Float32Array<ArrayBuffer>;
+}
+
+/**
+ * What peers say to each other. `id` is the asker's number of the request, which the answer repeats.
+ *
+ * On the wire, little-endian: u8 version · u8 kind · u8 format · u8 refusal · u32 id · u16 layer · u16 tokens, then
+ * work: each token's u8 count, each pair's u16 expert, each pair's f32 weight, rows ·
+ * layers: u16 end, u16 0, u32 conversation, u32 start, rows · answer: rows · forget: nothing, `id` is the conversation.
+ */
+export type Frame =
+  | { readonly kind: 'work'; readonly id: number; readonly format: WireFormat; readonly work: ExpertWork }
+  | { readonly kind: 'layers'; readonly id: number; readonly format: WireFormat; readonly work: LayersWork }
+  | ({ readonly kind: 'answer'; readonly id: number } & Rows)
+  | { readonly kind: 'refusal'; readonly id: number; readonly reason: Refusal }
+  | { readonly kind: 'ping' | 'pong' | 'forget'; readonly id: number };
+
+/** A peer has sent what is no frame of this protocol. */
+export class FrameFormatError extends GatefoldError {
+  override readonly name = 'FrameFormatError';
+  constructor(readonly problem: string) {
+    super('frame-format', `A peer's frame ${problem}. Both sides must run the same version of Gatefold.`, { problem });
+  }
+}
+
+/** Bytes of a frame with the work, which `encodeFrame` makes. */
+export function workFrameBytes(format: WireFormat, tokens: number, pairs: number, width: number): number {
+  return HEADER_BYTES + tokens + pairs * 6 + tokens * rowBytes(format, width);
+}
+
+/** Bytes of a frame that answers about so many tokens. */
+export function answerFrameBytes(format: WireFormat, tokens: number, width: number): number {
+  return HEADER_BYTES + tokens * rowBytes(format, width);
+}
+
+export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
+  switch (frame.kind) {
+    case 'work': {
+      const { id, format, work } = frame;
+      const { layer, tokens, counts, experts, weights, x } = work;
+      const width = x.length / tokens;
+      const view = header(workFrameBytes(format, tokens, experts.length, width), KIND.work, id, format, layer, tokens);
+      let at = HEADER_BYTES;
+      for (const count of counts) view.setUint8(at++, count);
+      for (const expert of experts) {
+        view.setUint16(at, expert, true);
+        at += 2;
+      }
+      for (const weight of weights) {
+        view.setFloat32(at, weight, true);
+        at += 4;
+      }
+      writeRows(format, x, width, new DataView(view.buffer, at));
+      return bytesOf(view);
+    }
+    case 'layers': {
+      const { id, format, work } = frame;
+      const { first, end, conversation, start, tokens, x } = work;
+      const width = x.length / tokens;
+      const view = header(HEADER_BYTES + 12 + tokens * rowBytes(format, width), KIND.layers, id, format, first, tokens);
+      view.setUint16(HEADER_BYTES, end, true);
+      view.setUint32(HEADER_BYTES + 4, conversation, true);
+      view.setUint32(HEADER_BYTES + 8, start, true);
+      writeRows(format, x, width, new DataView(view.buffer, HEADER_BYTES + 12));
+      return bytesOf(view);
+    }
+    case 'answer': {
+      const { id, format, tokens, rows } = frame;
+      const width = rows.length / tokens;
+      const view = header(answerFrameBytes(format, tokens, width), KIND.answer, id, format, 0, tokens);
+      writeRows(format, rows, width, new DataView(view.buffer, HEADER_BYTES));
+      return bytesOf(view);
+    }
+    case 'refusal': {
+      const view = header(HEADER_BYTES, KIND.refusal, frame.id);
+      view.setUint8(3, REFUSALS.indexOf(frame.reason));
+      return bytesOf(view);
+    }
+    default:
+      return bytesOf(header(HEADER_BYTES, KIND[frame.kind], frame.id));
+  }
+}
+
+/** Reads a frame whose rows are `width` values. Throws `FrameFormatError` for whatever is not exactly one. */
+export function decodeFrame(bytes: Uint8Array<ArrayBuffer>, width: number): Frame {
+  if (bytes.length < HEADER_BYTES) throw new FrameFormatError(`has ${bytes.length} bytes instead of at least ${HEADER_BYTES}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (view.getUint8(0) !== VERSION) throw new FrameFormatError(`is of version ${view.getUint8(0)} instead of ${VERSION}`);
+  const format = WIRE_FORMATS[view.getUint8(2)];
+  const id = view.getUint32(4, true);
+  const layer = view.getUint16(8, true);
+  const tokens = view.getUint16(10, true);
+  if (!format) throw new FrameFormatError(`has rows of the unknown format ${view.getUint8(2)}`);
+  const rowsFrom = (at: number): Float32Array<ArrayBuffer> => {
+    if (tokens === 0) throw new FrameFormatError('has no tokens');
+    checkLength(bytes, at + tokens * rowBytes(format, width));
+    return readRows(format, new DataView(bytes.buffer, bytes.byteOffset + at), tokens, width);
+  };
+  switch (view.getUint8(1)) {
+    case KIND.work: {
+      const { pairs, at } = readPairs(view, tokens);
+      return { kind: 'work', id, format, work: { layer, tokens, ...pairs, x: rowsFrom(at) } };
+    }
+    case KIND.layers: {
+      if (bytes.length < HEADER_BYTES + 12) throw new FrameFormatError('is too short for its kind');
+      const [end, conversation, start] = [view.getUint16(HEADER_BYTES, true), view.getUint32(HEADER_BYTES + 4, true), view.getUint32(HEADER_BYTES + 8, true)];
+      return { kind: 'layers', id, format, work: { conversation, first: layer, end, start, tokens, x: rowsFrom(HEADER_BYTES + 12) } };
+    }
+    case KIND.answer:
+      return { kind: 'answer', id, format, tokens, rows: rowsFrom(HEADER_BYTES) };
+    case KIND.refusal: {
+      checkLength(bytes, HEADER_BYTES);
+      return { kind: 'refusal', id, reason: REFUSALS[view.getUint8(3)] ?? 'failed' };
+    }
+    case KIND.ping:
+      checkLength(bytes, HEADER_BYTES);
+      return { kind: 'ping', id };
+    case KIND.pong:
+      checkLength(bytes, HEADER_BYTES);
+      return { kind: 'pong', id };
+    case KIND.forget:
+      checkLength(bytes, HEADER_BYTES);
+      return { kind: 'forget', id };
+    default:
+      throw new FrameFormatError(`is of the unknown kind ${view.getUint8(1)}`);
+  }
+}
+
+function readPairs(view: DataView, tokens: number): { readonly pairs: Pick<ExpertWork, 'counts' | 'experts' | 'weights'>; readonly at: number } {
+  let at = HEADER_BYTES;
+  if (view.byteLength < at + tokens) throw new FrameFormatError('ends within its counts of experts');
+  const counts = new Uint8Array(tokens);
+  let total = 0;
+  for (let token = 0; token < tokens; token++) {
+    const count = view.getUint8(at++);
+    if (count === 0 || count > MOST_EXPERTS) throw new FrameFormatError(`asks for ${count} experts for a token`);
+    counts[token] = count;
+    total += count;
+  }
+  if (view.byteLength < at + total * 6) throw new FrameFormatError('ends within its experts');
+  const experts = new Uint16Array(total);
+  const weights = new Float32Array(total);
+  for (let i = 0; i < total; i++) {
+    experts[i] = view.getUint16(at + i * 2, true);
+    weights[i] = view.getFloat32(at + total * 2 + i * 4, true);
+  }
+  return { pairs: { counts, experts, weights }, at: at + total * 6 };
+}
+
+function checkLength({ length }: Uint8Array, expected: number): void {
+  if (length !== expected) throw new FrameFormatError(`has ${length} bytes instead of ${expected}`);
+}
+
+function header(bytes: number, kind: number, id: number, format: WireFormat = 'f32', layer = 0, tokens = 0): DataView<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(bytes));
+  view.setUint8(0, VERSION);
+  view.setUint8(1, kind);
+  view.setUint8(2, WIRE_FORMATS.indexOf(format));
+  view.setUint32(4, id, true);
+  view.setUint16(8, layer, true);
+  view.setUint16(10, tokens, true);
+  return view;
+}
+
+function bytesOf({ buffer }: DataView<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer);
+}

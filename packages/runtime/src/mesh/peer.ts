@@ -1,0 +1,212 @@
+import { GatefoldError } from '../errors.ts';
+import { LinkClosedError } from './errors.ts';
+import { decodeFrame, encodeFrame, FrameFormatError, type Frame, type Refusal } from './frames.ts';
+import type { PeerLink } from './link.ts';
+import type { MeshOptions } from './mesh-options.ts';
+import { ResponseTimes } from './response-times.ts';
+
+/** Heartbeats without a sign of life after which a peer is given up. */
+const MOST_SILENT = 5;
+/** Requests of one peer that are worked on or wait; more are refused. */
+const MOST_REQUESTS = 32;
+/** A peer that was late or failed gets a rest, longer each time. */
+const REST_MS = 100;
+const LONGEST_REST_MS = 30_000;
+
+/** What one peer asks of another. */
+export type Request = Extract<Frame, { readonly kind: 'work' | 'layers' }>;
+
+/** A peer refuses, or cannot do, what it was asked. */
+export class RefusedError extends GatefoldError {
+  override readonly name = 'RefusedError';
+  constructor(readonly peer: string, readonly reason: Refusal) {
+    super('peer-refused', `Peer ${peer} does not do what it was asked: ${reason}.`, { peer, reason });
+  }
+}
+
+/** Does what a peer asks. Throws `RefusedError` to say why not; `peer` is who asks. */
+export interface RequestHandler {
+  answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>>;
+  /** A peer's conversation has ended, or all of them with the peer. */
+  forget(peer: string, conversation?: number): void;
+}
+
+export interface PeerEvents {
+  readonly onClose: (peer: Peer, reason: string) => void;
+  /** The peer did what no honest one does. */
+  readonly onFault: (peer: Peer, reason: string) => void;
+}
+
+/** A peer's answer. */
+export interface Answer {
+  /** [tokens, width] */
+  readonly rows: Float32Array<ArrayBuffer>;
+  readonly ms: number;
+}
+
+interface Pending {
+  readonly tokens: number;
+  readonly sentAt: number;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** A peer over its link: requests and their answers, both ways; who is late rests, who is silent is given up. */
+export class Peer {
+  readonly times: ResponseTimes;
+  readonly #pending = new Map<number, Pending>();
+  readonly #heartbeat: ReturnType<typeof setInterval>;
+  #nextId = 1;
+  #closed = false;
+  #heardAt = performance.now();
+  /** Rises when it fails or is late, falls when it answers in time. */
+  #misses = 0;
+  #serving = 0;
+  /** Until then it is not asked. */
+  #restsUntil = 0;
+  bytesSent = 0;
+  bytesReceived = 0;
+
+  /** @param width values of a token's row */
+  constructor(
+    readonly link: PeerLink,
+    readonly width: number,
+    readonly options: MeshOptions,
+    readonly handler: RequestHandler | undefined,
+    readonly events: PeerEvents,
+  ) {
+    this.times = new ResponseTimes(options.hedge);
+    this.#heartbeat = setInterval(() => this.#beat(), options.heartbeatMs);
+    link.listen({ onFrame: (frame) => this.#receive(frame), onClose: (reason) => this.#end(reason) });
+  }
+
+  get name(): string {
+    return this.link.peer;
+  }
+
+  get isOpen(): boolean {
+    return !this.#closed;
+  }
+
+  /** Whether it makes sense to ask it now. */
+  get isReady(): boolean {
+    return !this.#closed && performance.now() >= this.#restsUntil;
+  }
+
+  /**
+   * Sends a request about `tokens` tokens, which its answer is about, too. Throws `RefusedError`, `LinkClosedError`, and what the link's
+   * `send` throws.
+   */
+  ask(tokens: number, request: (id: number) => Request): Promise<Answer> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new LinkClosedError(this.name, 'it had ended before'));
+      this.#pending.set(id, { tokens, sentAt: performance.now(), resolve, reject });
+      this.#send(request(id)).catch((error: unknown) => {
+        this.#pending.delete(id);
+        reject(error);
+      });
+    });
+  }
+
+  /** It has not done what it was asked. One that is late is not asked again before it has answered; and each has a rest. */
+  rest(after: 'late' | 'failed'): void {
+    this.#misses++;
+    this.#restsUntil = after === 'late' ? Infinity : this.#restEnd();
+  }
+
+  #restEnd(): number {
+    return performance.now() + Math.min(LONGEST_REST_MS, REST_MS * 2 ** this.#misses);
+  }
+
+  forget(conversation: number): void {
+    if (!this.#closed) this.#send({ kind: 'forget', id: conversation }).catch(() => {});
+  }
+
+  close(reason: string): void {
+    if (this.#closed) return;
+    this.link.close(reason);
+    this.#end(reason);
+  }
+
+  async #send(frame: Frame): Promise<void> {
+    const bytes = encodeFrame(frame);
+    this.bytesSent += bytes.length;
+    await this.link.send(bytes);
+  }
+
+  #receive(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#closed) return;
+    this.#heardAt = performance.now();
+    this.bytesReceived += bytes.length;
+    let frame: Frame;
+    try {
+      frame = decodeFrame(bytes, this.width);
+    } catch (error) {
+      if (!(error instanceof FrameFormatError)) throw error;
+      return this.events.onFault(this, error.message);
+    }
+    switch (frame.kind) {
+      case 'work':
+      case 'layers':
+        void this.#serve(frame);
+        return;
+      case 'answer':
+        return this.#take(frame);
+      case 'refusal':
+        if (this.#restsUntil === Infinity) this.#restsUntil = this.#restEnd();
+        this.#pending.get(frame.id)?.reject(new RefusedError(this.name, frame.reason));
+        this.#pending.delete(frame.id);
+        return;
+      case 'ping':
+        this.#send({ kind: 'pong', id: frame.id }).catch(() => {});
+        return;
+      case 'forget':
+        return this.handler?.forget(this.name, frame.id);
+      case 'pong':
+    }
+  }
+
+  #take({ id, tokens, rows }: Extract<Frame, { readonly kind: 'answer' }>): void {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (!pending || pending.tokens !== tokens) return this.events.onFault(this, `answered ${tokens} tokens where ${pending?.tokens ?? 'nothing'} was asked`);
+    const ms = this.#heardAt - pending.sentAt;
+    this.times.add(tokens, ms);
+    if (this.#restsUntil === Infinity) this.#restsUntil = this.#restEnd();
+    else if (this.#misses > 0) this.#misses--;
+    pending.resolve({ rows, ms });
+  }
+
+  async #serve(request: Request): Promise<void> {
+    const { id, format, work } = request;
+    let reply: Frame;
+    this.#serving++;
+    try {
+      if (!this.handler || this.#serving > MOST_REQUESTS) throw new RefusedError(this.name, 'busy');
+      const rows = await this.handler.answer(request, this.name);
+      reply = { kind: 'answer', id, format, tokens: work.tokens, rows };
+    } catch (error) {
+      reply = { kind: 'refusal', id, reason: error instanceof RefusedError ? error.reason : 'failed' };
+    }
+    // What waits for a slow link counts as well: it is memory.
+    await this.#send(reply).catch(() => {});
+    this.#serving--;
+  }
+
+  #beat(): void {
+    const silent = performance.now() - this.#heardAt;
+    if (silent > MOST_SILENT * this.options.heartbeatMs) return this.close(`nothing was heard of it for ${Math.round(silent)} ms`);
+    if (silent > this.options.heartbeatMs / 2) this.#send({ kind: 'ping', id: 0 }).catch(() => {});
+  }
+
+  #end(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#heartbeat);
+    for (const { reject } of this.#pending.values()) reject(new LinkClosedError(this.name, reason));
+    this.#pending.clear();
+    this.handler?.forget(this.name);
+    this.events.onClose(this, reason);
+  }
+}
