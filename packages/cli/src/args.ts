@@ -58,6 +58,7 @@ const COMMANDS = {
   doctor: COMMON,
   manifest: { json: COMMON.json, help: COMMON.help, model: MODEL.model, out: { type: 'string', short: 'o' }, trace: { type: 'string' } },
   verify: { json: COMMON.json, help: COMMON.help, model: MODEL.model },
+  relay: { ...COMMON, port: { type: 'string' } },
 } as const satisfies Record<string, ParseArgsConfig['options']>;
 
 export type CommandName = keyof typeof COMMANDS;
@@ -71,6 +72,7 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
   gatefold doctor   [--json]
   gatefold manifest MODEL.gguf [--out FILE.json] [--trace FILE.json] [--json]
   gatefold verify   MODEL.gguf [--json]
+  gatefold relay    [--port 8787] [--host 127.0.0.1] [--json]
 
   generate   text to the terminal as it comes; with --json the last line of stdout is one JSON object; --trace writes
              which experts each token used
@@ -79,6 +81,7 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
   manifest   writes MODEL.gguf.gatefold.json: what each shard (an expert, a piece of the rest) is and its SHA-256, and with
              --trace how often it is used; put beside the model on a server it is used to check what is downloaded
   verify     reads a model whole and compares it with its manifest
+  relay      lets tabs find each other for a room; what they compute does not pass through it. --host 0.0.0.0 for other devices
   doctor     adapter, features, limits and storage, and what will be slow and why
 
 Those that run a model, and doctor, take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those that run one take

@@ -1,0 +1,66 @@
+import { Heartbeat } from '../heartbeat.ts';
+import type { LinkLimits } from '../limits.ts';
+import { readHello, type LinkStats, type PeerHello, type RoomPeer } from '../membership.ts';
+import { ChannelLink } from '../transport/channel-link.ts';
+import type { Connection } from '../transport/connection.ts';
+import type { ControlMessage } from '../transport/control-channel.ts';
+
+/** A connection whose other end has shown its right to be in the room. */
+export class ConnectedPeer implements RoomPeer {
+  readonly link: ChannelLink;
+  #heartbeat: Heartbeat | undefined;
+  hello: PeerHello = readHello({});
+  #end: { readonly reason: string } | undefined;
+  #onEnd: ((reason: string) => void) | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly connection: Connection,
+    limits: LinkLimits,
+  ) {
+    this.link = new ChannelLink(name, connection.frames, limits, (reason, error) => this.end(reason, error));
+  }
+
+  stats(): LinkStats {
+    return { roundTripsMs: [...(this.#heartbeat?.roundTripsMs ?? [])] };
+  }
+
+  /**
+   * Begins heart-beats.
+   * @param onMessage gets what is no heart-beat
+   * @param onEnd once, when the peer is gone
+   */
+  begin(onMessage: (message: ControlMessage) => void, onEnd: (reason: string) => void): void {
+    this.#onEnd = onEnd;
+    const { control } = this.connection;
+    const heartbeat = new Heartbeat(control, () => this.end('it does not answer any more'));
+    this.#heartbeat = heartbeat;
+    control.listen({
+      onMessage: (message) => {
+        if (message['type'] === 'bye') this.end(typeof message['reason'] === 'string' ? message['reason'].slice(0, 200) : 'it left');
+        else if (!heartbeat.receive(message)) onMessage(message);
+      },
+      onClose: (error) => this.end(error === undefined ? 'its connection is gone' : textOf(error), error),
+    });
+    if (this.#end) onEnd(this.#end.reason);
+  }
+
+  /** Takes leave. */
+  leave(reason: string): void {
+    this.connection.control.send({ type: 'bye', reason });
+    this.end(reason);
+  }
+
+  /** @param violation what it did against the rules */
+  end(reason: string, violation?: unknown): void {
+    if (this.#end) return;
+    this.#end = { reason };
+    this.#heartbeat?.stop();
+    this.link.close(reason);
+    if (violation === undefined) this.connection.close();
+    else this.connection.cut();
+    this.#onEnd?.(reason);
+  }
+}
+
+const textOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
