@@ -126,9 +126,12 @@ export class LoadedModel {
     return this.#context;
   }
 
-  /** Brings experts, where the model is paged. */
-  get paged(): PagedExperts | undefined {
-    return this.#paged;
+  /** What brings experts; where all came at once, they are in their slots. */
+  async paging(reader: ShardReader): Promise<PagedExperts> {
+    if (this.#paged) return this.#paged;
+    const paged = await this.#page(reader, this.context.chunk);
+    paged.residency.adoptAll();
+    return (this.#paged = paged);
   }
 
   /** Throws `OutOfGpuMemoryError` where the KV cache does not fit. */

@@ -1,11 +1,12 @@
-import type { AnswerLedger } from './answer-ledger.ts';
+import { AnswerLedger } from './answer-ledger.ts';
 import { addRows, takeExperts, type ComputeExperts, type ExpertWork, type WorkPart } from './expert-work.ts';
 import { answerFrameBytes, workFrameBytes } from './frames.ts';
+import { inTime } from './in-time.ts';
 import type { Answer, Peer } from './peer.ts';
 import type { Peers } from './peers.ts';
 import { HOME, type ExpertsPlan } from './plan-types.ts';
 import { areFinite, CheckDraw, difference, resultTolerance } from './result-check.ts';
-import { splitExperts } from './split.ts';
+import { splitExperts, throughRelays } from './split.ts';
 import { readRows, rowBytes, writeRows, type WireFormat } from './wire-format.ts';
 
 /** Checks under way at a time; a step waits before there are more. */
@@ -32,12 +33,17 @@ export interface Flight {
 
 interface PeerPart extends WorkPart {
   readonly peer: string;
+  /** Some of it the peer gets from others. */
+  readonly relay: boolean;
 }
 
-/** A layer step under way. */
+/** A layer step under way, by the plan that it began with. */
 interface Step extends StepOf {
   readonly holders: readonly (readonly string[])[];
+  readonly relays: ExpertsPlan['relays'];
 }
+
+const NO_RELAYS: ExpertsPlan['relays'] = new Map();
 
 /**
  * Sends each layer step's tokens to the peers that hold their experts, and sees to it that the sums come, and are right:
@@ -66,9 +72,8 @@ export class ExpertExchange {
 
   /** Sends a layer step's frames. */
   begin(work: ExpertWork, of: StepOf): Flight {
-    const holders = this.plan?.layers.find(({ layer }) => layer === work.layer)?.holders ?? [];
-    const step = { ...of, holders };
-    const { home, parts } = this.#split(work, holders, new Set());
+    const step = { ...of, holders: this.#holders(work), relays: this.plan?.relays ?? NO_RELAYS };
+    const { home, parts } = this.#split(work, step, new Set());
     const { counts } = of.answer;
     counts.choices += work.experts.length;
     if (parts.length === 0) return { home, sums: undefined };
@@ -79,18 +84,30 @@ export class ExpertExchange {
     return { home, sums };
   }
 
+  /** Does work for a peer: what others hold, by our own plan, is passed on to them. Throws what computing here throws. */
+  relay(work: ExpertWork): Promise<Float32Array<ArrayBuffer>> {
+    const step = { answer: new AnswerLedger(), position: 0, isDecode: false, holders: this.#holders(work), relays: NO_RELAYS };
+    return this.#elsewhere(work, new Set(), step);
+  }
+
   /** Waits until all results that were drawn have been checked. */
   async settled(): Promise<void> {
     await Promise.all(this.#checks);
   }
 
-  #split(work: ExpertWork, holders: Step['holders'], tried: ReadonlySet<string>): { readonly home: ReadonlySet<number>; readonly parts: readonly PeerPart[] } {
-    const split = splitExperts(work.experts, holders, (peer) => !tried.has(peer) && this.peers.isReady(peer));
-    const parts = [...split].flatMap(([peer, experts]) => {
-      const part = peer === HOME ? undefined : takeExperts(work, experts);
-      return part ? [{ peer, ...part }] : [];
+  #holders({ layer }: ExpertWork): readonly (readonly string[])[] {
+    return this.plan?.layers.find((placement) => placement.layer === layer)?.holders ?? [];
+  }
+
+  #split(work: ExpertWork, { holders, relays }: Step, tried: ReadonlySet<string>): { readonly home: ReadonlySet<number>; readonly parts: readonly PeerPart[] } {
+    const canAsk = (peer: string) => !tried.has(peer) && this.peers.isReady(peer);
+    const split = splitExperts(work.experts, holders, canAsk);
+    const home = split.get(HOME) ?? new Set();
+    const parts = [...throughRelays(split, relays, canAsk)].flatMap(([peer, { experts, relay }]) => {
+      const part = takeExperts(work, experts);
+      return part ? [{ peer, relay, ...part }] : [];
     });
-    return { home: split.get(HOME) ?? new Set(), parts };
+    return { home, parts };
   }
 
   /** Adds up in the order of the peers' names, whoever answers first. */
@@ -105,11 +122,12 @@ export class ExpertExchange {
     return sums;
   }
 
-  async #result({ peer: name, work }: PeerPart, tried: ReadonlySet<string>, step: Step): Promise<Float32Array<ArrayBuffer>> {
+  async #result(part: PeerPart, tried: ReadonlySet<string>, step: Step): Promise<Float32Array<ArrayBuffer>> {
+    const { peer: name, work } = part;
     const peer = this.peers.get(name);
     const without = new Set([...tried, name]);
     if (!peer) return this.#elsewhere(work, without, step);
-    const asked = this.#ask(peer, work, step);
+    const asked = this.#ask(peer, part, step);
     const first = await inTime(asked, peer.times.hedgeMs(work.tokens));
     if (typeof first !== 'string') return first;
     peer.rest(first);
@@ -119,7 +137,7 @@ export class ExpertExchange {
   /** Somebody else does what a peer was asked: other holders, or home. */
   async #elsewhere(work: ExpertWork, tried: ReadonlySet<string>, step: Step): Promise<Float32Array<ArrayBuffer>> {
     const { width } = this.peers;
-    const { home, parts } = this.#split(work, step.holders, tried);
+    const { home, parts } = this.#split(work, step, tried);
     const { counts } = step.answer;
     const own = takeExperts(work, home);
     counts.resends += parts.length;
@@ -131,11 +149,11 @@ export class ExpertExchange {
     return sums;
   }
 
-  async #ask(peer: Peer, work: ExpertWork, step: Step): Promise<Float32Array<ArrayBuffer>> {
+  async #ask(peer: Peer, { work, relay }: PeerPart, step: Step): Promise<Float32Array<ArrayBuffer>> {
     const { wire } = this.peers.options;
     const { width } = this.peers;
     this.#count(step, 'bytesSent', workFrameBytes(wire, work.tokens, work.experts.length, width));
-    const { rows }: Answer = await peer.ask(work.tokens, (id) => ({ kind: 'work', id, format: wire, work }));
+    const { rows }: Answer = await peer.ask(work.tokens, (id) => ({ kind: 'work', id, format: wire, relay, work }));
     this.#count(step, 'bytesReceived', answerFrameBytes(wire, work.tokens, width));
     // The model's own numbers may have overflowed: that is seen at home.
     if (!areFinite(rows)) return this.#judgeBroken(peer.name, work);
@@ -182,18 +200,6 @@ function asReceived(work: ExpertWork, format: WireFormat): ExpertWork {
   const wire = new DataView(new ArrayBuffer(work.tokens * rowBytes(format, width)));
   writeRows(format, work.x, width, wire);
   return { ...work, x: readRows(format, wire, work.tokens, width) };
-}
-
-/** A result, or why there is none yet: a failure is told of at once. */
-async function inTime<T>(asked: Promise<T>, ms: number): Promise<T | 'late' | 'failed'> {
-  let stopWaiting = () => {};
-  const late = new Promise<'late'>((resolve) => {
-    const timer = setTimeout(() => resolve('late'), ms);
-    stopWaiting = () => clearTimeout(timer);
-  });
-  const first = await Promise.race([asked.catch(() => 'failed' as const), late]);
-  stopWaiting();
-  return first;
 }
 
 /** The first that comes; where the peer fails, the other one's result or failure. */

@@ -5,10 +5,12 @@ import { readRows, rowBytes, WIRE_FORMATS, writeRows, type WireFormat } from './
 /** First byte of every frame; another one is another protocol. */
 const VERSION = 1;
 const HEADER_BYTES = 12;
+/** What a pass through layers says beside the header. */
+const LAYERS_BYTES = 12;
 /** Experts that a token may ask one peer for. */
 const MOST_EXPERTS = 64;
 
-const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, ping: 5, pong: 6, forget: 7 } as const;
+const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, forget: 5 } as const;
 
 /** Why a peer does not do what it is asked; the asker turns elsewhere. */
 export const REFUSALS = ['busy', 'unavailable', 'no-state', 'failed'] as const;
@@ -37,16 +39,23 @@ export interface LayersWork {
 /**
  * What peers say to each other. `id` is the asker's number of the request, which the answer repeats.
  *
- * On the wire, little-endian: u8 version · u8 kind · u8 format · u8 refusal · u32 id · u16 layer · u16 tokens, then
+ * On the wire, little-endian: u8 version · u8 kind · u8 format · u8 relay or refusal · u32 id · u16 layer · u16 tokens, then
  * work: each token's u8 count, each pair's u16 expert, each pair's f32 weight, rows ·
  * layers: u16 end, u16 0, u32 conversation, u32 start, rows · answer: rows · forget: nothing, `id` is the conversation.
  */
 export type Frame =
-  | { readonly kind: 'work'; readonly id: number; readonly format: WireFormat; readonly work: ExpertWork }
+  | {
+      readonly kind: 'work';
+      readonly id: number;
+      readonly format: WireFormat;
+      /** The peer is to pass on what others hold, and to answer with the sum. */
+      readonly relay: boolean;
+      readonly work: ExpertWork;
+    }
   | { readonly kind: 'layers'; readonly id: number; readonly format: WireFormat; readonly work: LayersWork }
   | ({ readonly kind: 'answer'; readonly id: number } & Rows)
   | { readonly kind: 'refusal'; readonly id: number; readonly reason: Refusal }
-  | { readonly kind: 'ping' | 'pong' | 'forget'; readonly id: number };
+  | { readonly kind: 'forget'; readonly id: number };
 
 /** A peer has sent what is no frame of this protocol. */
 export class FrameFormatError extends GatefoldError {
@@ -61,6 +70,11 @@ export function workFrameBytes(format: WireFormat, tokens: number, pairs: number
   return HEADER_BYTES + tokens + pairs * 6 + tokens * rowBytes(format, width);
 }
 
+/** Bytes of a frame that asks for a pass through layers. */
+export function layersFrameBytes(format: WireFormat, tokens: number, width: number): number {
+  return HEADER_BYTES + LAYERS_BYTES + tokens * rowBytes(format, width);
+}
+
 /** Bytes of a frame that answers about so many tokens. */
 export function answerFrameBytes(format: WireFormat, tokens: number, width: number): number {
   return HEADER_BYTES + tokens * rowBytes(format, width);
@@ -73,6 +87,7 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
       const { layer, tokens, counts, experts, weights, x } = work;
       const width = x.length / tokens;
       const view = header(workFrameBytes(format, tokens, experts.length, width), KIND.work, id, format, layer, tokens);
+      view.setUint8(3, frame.relay ? 1 : 0);
       let at = HEADER_BYTES;
       for (const count of counts) view.setUint8(at++, count);
       for (const expert of experts) {
@@ -90,11 +105,11 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
       const { id, format, work } = frame;
       const { first, end, conversation, start, tokens, x } = work;
       const width = x.length / tokens;
-      const view = header(HEADER_BYTES + 12 + tokens * rowBytes(format, width), KIND.layers, id, format, first, tokens);
+      const view = header(layersFrameBytes(format, tokens, width), KIND.layers, id, format, first, tokens);
       view.setUint16(HEADER_BYTES, end, true);
       view.setUint32(HEADER_BYTES + 4, conversation, true);
       view.setUint32(HEADER_BYTES + 8, start, true);
-      writeRows(format, x, width, new DataView(view.buffer, HEADER_BYTES + 12));
+      writeRows(format, x, width, new DataView(view.buffer, HEADER_BYTES + LAYERS_BYTES));
       return bytesOf(view);
     }
     case 'answer': {
@@ -109,8 +124,8 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
       view.setUint8(3, REFUSALS.indexOf(frame.reason));
       return bytesOf(view);
     }
-    default:
-      return bytesOf(header(HEADER_BYTES, KIND[frame.kind], frame.id));
+    case 'forget':
+      return bytesOf(header(HEADER_BYTES, KIND.forget, frame.id));
   }
 }
 
@@ -132,12 +147,12 @@ export function decodeFrame(bytes: Uint8Array<ArrayBuffer>, width: number): Fram
   switch (view.getUint8(1)) {
     case KIND.work: {
       const { pairs, at } = readPairs(view, tokens);
-      return { kind: 'work', id, format, work: { layer, tokens, ...pairs, x: rowsFrom(at) } };
+      return { kind: 'work', id, format, relay: view.getUint8(3) === 1, work: { layer, tokens, ...pairs, x: rowsFrom(at) } };
     }
     case KIND.layers: {
-      if (bytes.length < HEADER_BYTES + 12) throw new FrameFormatError('is too short for its kind');
+      if (bytes.length < HEADER_BYTES + LAYERS_BYTES) throw new FrameFormatError('is too short for its kind');
       const [end, conversation, start] = [view.getUint16(HEADER_BYTES, true), view.getUint32(HEADER_BYTES + 4, true), view.getUint32(HEADER_BYTES + 8, true)];
-      return { kind: 'layers', id, format, work: { conversation, first: layer, end, start, tokens, x: rowsFrom(HEADER_BYTES + 12) } };
+      return { kind: 'layers', id, format, work: { conversation, first: layer, end, start, tokens, x: rowsFrom(HEADER_BYTES + LAYERS_BYTES) } };
     }
     case KIND.answer:
       return { kind: 'answer', id, format, tokens, rows: rowsFrom(HEADER_BYTES) };
@@ -145,12 +160,6 @@ export function decodeFrame(bytes: Uint8Array<ArrayBuffer>, width: number): Fram
       checkLength(bytes, HEADER_BYTES);
       return { kind: 'refusal', id, reason: REFUSALS[view.getUint8(3)] ?? 'failed' };
     }
-    case KIND.ping:
-      checkLength(bytes, HEADER_BYTES);
-      return { kind: 'ping', id };
-    case KIND.pong:
-      checkLength(bytes, HEADER_BYTES);
-      return { kind: 'pong', id };
     case KIND.forget:
       checkLength(bytes, HEADER_BYTES);
       return { kind: 'forget', id };

@@ -10,8 +10,6 @@ export interface MeshOptions {
   /** Which results are checked; random where it is not given, since a peer must not know. */
   readonly seed?: number;
   readonly hedge: HedgeLimits;
-  /** A peer that nothing is heard of is asked whether it lives so often, and given up after five times as long. */
-  readonly heartbeatMs: number;
 }
 
-export const MESH_DEFAULTS: MeshOptions = { wire: 'f32', checkShare: 1 / 64, hedge: { leastMs: 30, mostMs: 500 }, heartbeatMs: 1000 };
+export const MESH_DEFAULTS: MeshOptions = { wire: 'f32', checkShare: 1 / 64, hedge: { leastMs: 30, mostMs: 500 } };

@@ -5,8 +5,6 @@ import type { PeerLink } from './link.ts';
 import type { MeshOptions } from './mesh-options.ts';
 import { ResponseTimes } from './response-times.ts';
 
-/** Heartbeats without a sign of life after which a peer is given up. */
-const MOST_SILENT = 5;
 /** Requests of one peer that are worked on or wait; more are refused. */
 const MOST_REQUESTS = 32;
 /** A peer that was late or failed gets a rest, longer each time. */
@@ -51,14 +49,12 @@ interface Pending {
   readonly reject: (reason: unknown) => void;
 }
 
-/** A peer over its link: requests and their answers, both ways; who is late rests, who is silent is given up. */
+/** A peer over its link: requests and their answers, both ways. One that is late or fails gets a rest; whether it lives is the link's to tell. */
 export class Peer {
   readonly times: ResponseTimes;
   readonly #pending = new Map<number, Pending>();
-  readonly #heartbeat: ReturnType<typeof setInterval>;
   #nextId = 1;
   #closed = false;
-  #heardAt = performance.now();
   /** Rises when it fails or is late, falls when it answers in time. */
   #misses = 0;
   #serving = 0;
@@ -76,7 +72,6 @@ export class Peer {
     readonly events: PeerEvents,
   ) {
     this.times = new ResponseTimes(options.hedge);
-    this.#heartbeat = setInterval(() => this.#beat(), options.heartbeatMs);
     link.listen({ onFrame: (frame) => this.#receive(frame), onClose: (reason) => this.#end(reason) });
   }
 
@@ -137,7 +132,6 @@ export class Peer {
 
   #receive(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#closed) return;
-    this.#heardAt = performance.now();
     this.bytesReceived += bytes.length;
     let frame: Frame;
     try {
@@ -158,12 +152,8 @@ export class Peer {
         this.#pending.get(frame.id)?.reject(new RefusedError(this.name, frame.reason));
         this.#pending.delete(frame.id);
         return;
-      case 'ping':
-        this.#send({ kind: 'pong', id: frame.id }).catch(() => {});
-        return;
       case 'forget':
-        return this.handler?.forget(this.name, frame.id);
-      case 'pong':
+        this.handler?.forget(this.name, frame.id);
     }
   }
 
@@ -171,7 +161,7 @@ export class Peer {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
     if (!pending || pending.tokens !== tokens) return this.events.onFault(this, `answered ${tokens} tokens where ${pending?.tokens ?? 'nothing'} was asked`);
-    const ms = this.#heardAt - pending.sentAt;
+    const ms = performance.now() - pending.sentAt;
     this.times.add(tokens, ms);
     if (this.#restsUntil === Infinity) this.#restsUntil = this.#restEnd();
     else if (this.#misses > 0) this.#misses--;
@@ -194,16 +184,9 @@ export class Peer {
     this.#serving--;
   }
 
-  #beat(): void {
-    const silent = performance.now() - this.#heardAt;
-    if (silent > MOST_SILENT * this.options.heartbeatMs) return this.close(`nothing was heard of it for ${Math.round(silent)} ms`);
-    if (silent > this.options.heartbeatMs / 2) this.#send({ kind: 'ping', id: 0 }).catch(() => {});
-  }
-
   #end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearInterval(this.#heartbeat);
     for (const { reject } of this.#pending.values()) reject(new LinkClosedError(this.name, reason));
     this.#pending.clear();
     this.handler?.forget(this.name);

@@ -31,10 +31,21 @@ export function splitExperts(experts: Iterable<number>, holders: readonly (reado
   return new Map([...split].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Request frames that a token costs whose layers chose so, while all peers can be asked. @param choices of each MoE layer, in order */
-export function framesOfToken({ layers }: ExpertsPlan, choices: readonly (readonly number[])[]): number {
-  return choices.reduce((frames, experts, place) => {
-    const split = splitExperts(experts, layers[place]?.holders ?? [], () => true);
-    return frames + split.size - (split.has(HOME) ? 1 : 0);
-  }, 0);
+/** What goes to each peer directly: its own part, and those of the peers that it relays for while it can be asked. Home's is left out. */
+export function throughRelays(split: Split, relays: ExpertsPlan['relays'], canAsk: (peer: string) => boolean): ReadonlyMap<string, { readonly experts: ReadonlySet<number>; readonly relay: boolean }> {
+  const parts = new Map<string, { readonly experts: ReadonlySet<number>; readonly relay: boolean }>();
+  for (const [holder, experts] of split) {
+    if (holder === HOME) continue;
+    const relay = relays.get(holder);
+    const to = relay !== undefined && canAsk(relay) ? relay : holder;
+    const part = parts.get(to);
+    parts.set(to, { experts: new Set([...(part?.experts ?? []), ...experts]), relay: (part?.relay ?? false) || to !== holder });
+  }
+  return parts;
+}
+
+/** Request frames that a token sends from its tab whose layers chose so, while all peers can be asked. @param choices of each MoE layer, in order */
+export function framesOfToken({ layers, relays }: ExpertsPlan, choices: readonly (readonly number[])[]): number {
+  const all = () => true;
+  return choices.reduce((frames, experts, place) => frames + throughRelays(splitExperts(experts, layers[place]?.holders ?? [], all), relays, all).size, 0);
 }

@@ -91,6 +91,14 @@ export class ExpertResidency {
     }
   }
 
+  /** Takes each expert to be in the slot of its own number, as where all are loaded at once. */
+  adoptAll(): void {
+    for (const [layer, slots] of this.#layers) {
+      for (let expert = 0; expert < slots.slotCount; expert++) slots.put(expert, slots.take(new Set()).slot);
+      this.publish(layer);
+    }
+  }
+
   /** Whether an expert is elsewhere and would find a free slot. */
   hasRoomFor({ layer = -1, expert = -1 }: Shard): boolean {
     const slots = this.#layers.get(layer);

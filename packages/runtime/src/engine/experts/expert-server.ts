@@ -1,4 +1,4 @@
-import type { ExpertWork } from '../../mesh/expert-work.ts';
+import type { ComputeExperts, ExpertWork } from '../../mesh/expert-work.ts';
 import { RefusedError, type Request, type RequestHandler } from '../../mesh/peer.ts';
 import { GatefoldError } from '../../errors.ts';
 import type { ExpertCompute } from './expert-compute.ts';
@@ -18,10 +18,16 @@ export class ExpertServer implements RequestHandler {
   runs = 0;
   answered = 0;
 
-  constructor(readonly compute: ExpertCompute) {}
+  /** @param relay does work of which others hold a part */
+  constructor(
+    readonly compute: ExpertCompute,
+    readonly relay: ComputeExperts,
+  ) {}
 
-  answer({ kind, work }: Request, peer: string): Promise<Float32Array<ArrayBuffer>> {
-    if (kind !== 'work' || !this.#isSound(work)) return Promise.reject(new RefusedError(peer, 'failed'));
+  answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>> {
+    if (request.kind !== 'work' || !this.#isSound(request.work)) return Promise.reject(new RefusedError(peer, 'failed'));
+    const { work } = request;
+    if (request.relay) return this.relay(work);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ work, peer, resolve, reject });
       if (!this.#running) void this.#run();

@@ -1,8 +1,17 @@
 import type { GenerateRequest } from '../../api/types.ts';
-import { RevisionError } from '../../mesh/answer-ledger.ts';
+import { RevisionError, type AnswerLedger } from '../../mesh/answer-ledger.ts';
 import type { MeshCounts } from '../../mesh/mesh-counts.ts';
+import type { ForwardPlan } from '../forward.ts';
 import type { GenerateOutcome, IdEvent, IdHandlers, Session } from '../session.ts';
-import type { MeshExperts } from './mesh-experts.ts';
+
+/** A runner whose answers may have to go back. */
+export interface MeshRunner {
+  /** Passes of this session are an answer's until it has ended: what is counted and has to be taken back goes to the ledger. */
+  begin(plan: ForwardPlan): AnswerLedger;
+  end(plan: ForwardPlan, ledger: AnswerLedger): void;
+  /** Waits until all results that were drawn have been checked. */
+  settled(): Promise<void>;
+}
 
 export interface MeshAnswerHandlers extends IdHandlers {
   /** Tokens that were given out, from this one of the answer on, are void: a peer that computed for them was found out. Others follow. */
@@ -18,7 +27,7 @@ export interface MeshOutcome extends GenerateOutcome {
  * and runs from there. Tokens that come out the same are not given out twice. The answer ends when all results that were
  * drawn for it have been checked.
  */
-export async function generateInMesh(mesh: MeshExperts, session: Session, request: GenerateRequest, handlers: MeshAnswerHandlers, signal?: AbortSignal): Promise<MeshOutcome> {
+export async function generateInMesh(mesh: MeshRunner, session: Session, request: GenerateRequest, handlers: MeshAnswerHandlers, signal?: AbortSignal): Promise<MeshOutcome> {
   const { promptIds, maxTokens } = request;
   const ledger = mesh.begin(session.plan);
   const ids: number[] = [];
@@ -38,7 +47,7 @@ export async function generateInMesh(mesh: MeshExperts, session: Session, reques
         const from = { ...request, promptIds: [...promptIds, ...ids], ...(maxTokens === undefined ? {} : { maxTokens: maxTokens - ids.length }) };
         const outcome = await session.generate(from, { onToken, ...(first || !handlers.onPrefill ? {} : { onPrefill: handlers.onPrefill }) }, signal);
         const { prefillMs, reusedTokens } = (first ??= outcome);
-        if (outcome.finishReason !== 'aborted') await mesh.exchange.settled();
+        if (outcome.finishReason !== 'aborted') await mesh.settled();
         ledger.check();
         if (told.length > ids.length) handlers.onRevise?.(ids.length);
         return { ...outcome, prefillMs, reusedTokens, ids, mesh: ledger.counts };

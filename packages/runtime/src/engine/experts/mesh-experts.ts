@@ -3,7 +3,6 @@ import { AnswerLedger } from '../../mesh/answer-ledger.ts';
 import { ExpertExchange } from '../../mesh/expert-exchange.ts';
 import { workOf, type ExpertWork } from '../../mesh/expert-work.ts';
 import type { Peers } from '../../mesh/peers.ts';
-import type { ExpertsPlan } from '../../mesh/plan-types.ts';
 import type { ExpertResidency } from '../../residency/expert-residency.ts';
 import { noCounts, type SessionCounts } from '../counts.ts';
 import { encodePass } from '../encode-pass.ts';
@@ -14,6 +13,7 @@ import type { PlanContext } from '../plan-context.ts';
 import type { RoutedSteps, Stage } from '../plan.ts';
 import { widestLayer } from '../scratch.ts';
 import { ExpertCompute } from './expert-compute.ts';
+import type { MeshRunner } from './mesh-answer.ts';
 import type { ExpertRunner, PagedExperts, PagedRun } from './paged-experts.ts';
 
 /** Whose pass it is. */
@@ -27,7 +27,7 @@ interface Running {
  * experts are to read, sends the peers' part off, runs its own part and what runs beside the experts meanwhile, and adds
  * the peers' sums when they come. Without peers it runs as `PagedExperts` does.
  */
-export class MeshExperts implements ExpertRunner {
+export class MeshExperts implements ExpertRunner, MeshRunner {
   readonly turns = new Mutex();
   readonly compute: ExpertCompute;
   readonly exchange: ExpertExchange;
@@ -65,10 +65,6 @@ export class MeshExperts implements ExpertRunner {
     return this.exchange.isAlone && this.paged.confident;
   }
 
-  set plan(plan: ExpertsPlan | undefined) {
-    this.exchange.plan = plan;
-  }
-
   confirm(choices: readonly (readonly number[])[], version: number): boolean {
     return this.paged.confirm(choices, version);
   }
@@ -77,7 +73,6 @@ export class MeshExperts implements ExpertRunner {
     return this.paged.repair(choices, options);
   }
 
-  /** Passes of this session are an answer's until it has ended: what is counted and has to be taken back goes there. */
   begin({ prefill, decode }: ForwardPlan): AnswerLedger {
     const ledger = new AnswerLedger();
     this.#answers.set(prefill, { ledger, isDecode: false });
@@ -90,6 +85,10 @@ export class MeshExperts implements ExpertRunner {
     this.#answers.delete(prefill);
     this.#answers.delete(decode);
     this.peers.end(ledger);
+  }
+
+  settled(): Promise<void> {
+    return this.exchange.settled();
   }
 
   /** Returns an encoder that ends with the last stage's steps, not submitted yet. Throws `RevisionError`, and as `ExpertResidency.admit`. */
@@ -108,9 +107,9 @@ export class MeshExperts implements ExpertRunner {
     }
   }
 
+  /** Frees its buffers; what brings experts stays. */
   dispose(): void {
     const { memory } = this.context;
-    this.peers.close();
     this.compute.dispose();
     memory.destroy(this.#sums);
     memory.destroy(this.#staging);

@@ -1,0 +1,103 @@
+import type { LayersWork } from '../../mesh/frames.ts';
+import { RefusedError } from '../../mesh/peer.ts';
+import { DeviceLostError } from '../errors.ts';
+import { forwardPlan, type ForwardPlan } from '../forward.ts';
+import { Mutex } from '../mutex.ts';
+import { PlanContext } from '../plan-context.ts';
+import { SessionBuffers } from '../session-buffers.ts';
+import type { PagedExperts } from './paged-experts.ts';
+
+/** Conversations of all peers whose keys and values are kept; the one that was used longest ago goes first. */
+const MOST_CONVERSATIONS = 8;
+
+/** A peer's conversation, as far as the layers go that it runs here. */
+interface Conversation {
+  readonly buffers: SessionBuffers;
+  readonly plan: ForwardPlan;
+  /** Positions that have run. */
+  length: number;
+}
+
+/** Runs whole layers for peers, and keeps what these layers know of each conversation. */
+export class LayerServer {
+  readonly #turns = new Mutex();
+  readonly #conversations = new Map<string, Conversation>();
+  /** Scratch of its own: a pass of this tab may be under way. Made at the first request. */
+  #own: { readonly context: PlanContext; readonly staging: GPUBuffer } | undefined;
+
+  constructor(
+    readonly context: PlanContext,
+    readonly paged: PagedExperts,
+  ) {}
+
+  /** The residual stream after the layers, [tokens, d]. Throws `RefusedError` where what came before is not known here. */
+  answer(work: LayersWork, peer: string): Promise<Float32Array<ArrayBuffer>> {
+    const { spec, chunk, contextLength } = this.context;
+    const { first, end, start, tokens } = work;
+    if (first >= end || end > spec.layers.length || tokens > chunk || start + tokens > contextLength) return Promise.reject(new RefusedError(peer, 'failed'));
+    return this.#turns.run(() => this.#run(work, peer));
+  }
+
+  forget(peer: string, conversation?: number): void {
+    const keys = conversation === undefined ? [...this.#conversations.keys()].filter((key) => key.startsWith(`${peer} `)) : [keyOf(peer, conversation)];
+    void this.#turns.run(async () => {
+      for (const key of keys) this.#drop(key);
+    });
+  }
+
+  async #run({ conversation, first, end, start, tokens, x }: LayersWork, peer: string): Promise<Float32Array<ArrayBuffer>> {
+    const { context, staging } = this.#scratch();
+    const { device } = context.memory;
+    const state = await this.#state(keyOf(peer, conversation), start, peer);
+    state.length = start;
+    device.queue.writeBuffer(state.buffers.batch, 0, Uint32Array.of(start, tokens));
+    device.queue.writeBuffer(context.scratch.x, 0, x);
+    const stages = (tokens === 1 ? state.plan.decode : state.plan.prefill).slice(first + 1, end + 1);
+    // Submitted before anybody else may take the experts away.
+    await this.paged.turns.run(async () => {
+      const encoder = await this.paged.run({ stages, size: { tokens, context: start + tokens } });
+      encoder.copyBufferToBuffer(context.scratch.x, 0, staging, 0, x.byteLength);
+      device.queue.submit([encoder.finish()]);
+    });
+    try {
+      await staging.mapAsync(GPUMapMode.READ, 0, x.byteLength);
+    } catch (cause) {
+      throw new DeviceLostError(cause instanceof Error ? cause.message : String(cause));
+    }
+    const rows = new Float32Array(staging.getMappedRange(0, x.byteLength).slice(0));
+    staging.unmap();
+    state.length = start + tokens;
+    return rows;
+  }
+
+  #scratch(): { readonly context: PlanContext; readonly staging: GPUBuffer } {
+    const { shaders, memory, spec, weights, contextLength, chunk, ropeFactors } = this.context;
+    this.#own ??= {
+      context: new PlanContext(shaders, memory, spec, weights, contextLength, chunk, ropeFactors, this.paged),
+      staging: memory.create('mesh.layers', chunk * spec.hiddenSize * 4, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST),
+    };
+    return this.#own;
+  }
+
+  /** What is known of a conversation; it becomes the last one to go. */
+  async #state(key: string, start: number, peer: string): Promise<Conversation> {
+    let state = this.#conversations.get(key);
+    if (start > (state?.length ?? 0)) throw new RefusedError(peer, 'no-state');
+    if (!state) {
+      const { context } = this.#scratch();
+      for (const oldest of this.#conversations.keys()) if (this.#conversations.size >= MOST_CONVERSATIONS) this.#drop(oldest);
+      const buffers = new SessionBuffers(context.memory, context.spec, context.contextLength, context.chunk);
+      state = { buffers, plan: await forwardPlan(context, buffers), length: 0 };
+    }
+    this.#conversations.delete(key);
+    this.#conversations.set(key, state);
+    return state;
+  }
+
+  #drop(key: string): void {
+    this.#conversations.get(key)?.buffers.destroy();
+    this.#conversations.delete(key);
+  }
+}
+
+const keyOf = (peer: string, conversation: number) => `${peer} ${conversation}`;

@@ -1,0 +1,95 @@
+import type { GenerateRequest } from '../../api/types.ts';
+import type { MeshOptions } from '../../mesh/mesh-options.ts';
+import { Peers, type PeersEvents } from '../../mesh/peers.ts';
+import type { Request, RequestHandler } from '../../mesh/peer.ts';
+import type { MeshPlan } from '../../mesh/plan-types.ts';
+import type { ShardReader } from '../../shards/shard.ts';
+import type { LoadedModel } from '../loaded-model.ts';
+import type { PlanContext } from '../plan-context.ts';
+import type { Session } from '../session.ts';
+import { ExpertServer } from './expert-server.ts';
+import { LayerServer } from './layer-server.ts';
+import { generateInMesh, type MeshAnswerHandlers, type MeshOutcome } from './mesh-answer.ts';
+import { MeshExperts } from './mesh-experts.ts';
+import { MeshLayers } from './mesh-layers.ts';
+import type { PagedExperts } from './paged-experts.ts';
+
+/** A model as a member of a room: its sessions are helped by peers, as the plan says, and it does what peers ask. */
+export class MeshNode implements RequestHandler {
+  readonly peers: Peers;
+  readonly experts: MeshExperts;
+  readonly layers: MeshLayers;
+  readonly expertServer: ExpertServer;
+  readonly layerServer: LayerServer;
+  /** Sessions that do not have all they know of their past themselves. */
+  readonly #elsewhere = new WeakSet<Session>();
+  #plan: MeshPlan | undefined;
+  #answers = 0;
+
+  private constructor(
+    readonly context: PlanContext,
+    readonly paged: PagedExperts,
+    options: MeshOptions,
+    events: PeersEvents,
+  ) {
+    this.peers = new Peers(context.spec.hiddenSize, options, this, events);
+    this.experts = new MeshExperts(context, paged, this.peers);
+    this.layers = new MeshLayers(context, paged, this.peers);
+    this.expertServer = new ExpertServer(this.experts.compute, (work) => this.experts.exchange.relay(work));
+    this.layerServer = new LayerServer(context, paged);
+    this.#adopt();
+  }
+
+  /** @param reader brings experts that are asked for and not on the GPU */
+  static async open(model: LoadedModel, reader: ShardReader, options: MeshOptions, events: PeersEvents = {}): Promise<MeshNode> {
+    return new MeshNode(model.context, await model.paging(reader), options, events);
+  }
+
+  get plan(): MeshPlan | undefined {
+    return this.#plan;
+  }
+
+  /** Taken up at the next layer step; another strategy when no answer is under way. */
+  set plan(plan: MeshPlan | undefined) {
+    this.#plan = plan;
+    this.#adopt();
+  }
+
+  /** As `Session.generate`, in the room. */
+  async generate(session: Session, request: GenerateRequest, handlers: MeshAnswerHandlers, signal?: AbortSignal): Promise<MeshOutcome> {
+    this.#answers++;
+    try {
+      const runner = this.context.paged === this.layers ? this.layers : this.experts;
+      if (runner === this.experts && this.#elsewhere.delete(session)) session.forget(0);
+      if (runner === this.layers) this.#elsewhere.add(session);
+      return await generateInMesh(runner, session, request, handlers, signal);
+    } finally {
+      this.#answers--;
+      this.#adopt();
+    }
+  }
+
+  answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>> {
+    return request.kind === 'work' ? this.expertServer.answer(request, peer) : this.layerServer.answer(request.work, peer);
+  }
+
+  forget(peer: string, conversation?: number): void {
+    this.expertServer.forget(peer, conversation);
+    this.layerServer.forget(peer, conversation);
+  }
+
+  /** Leaves the room; sessions go on alone. */
+  dispose(): void {
+    this.plan = undefined;
+    this.peers.close();
+  }
+
+  #adopt(): void {
+    const plan = this.#plan;
+    const runner = plan?.strategy === 'layers' ? this.layers : this.experts;
+    if (runner !== this.context.paged && this.#answers > 0) return;
+    this.experts.exchange.plan = plan?.strategy === 'experts' ? plan : undefined;
+    this.layers.plan = plan?.strategy === 'layers' ? plan : undefined;
+    this.context.paged = runner;
+  }
+}
