@@ -7,9 +7,13 @@ import { showMoeBlock } from '../moe-block/command.ts';
 import type { MoeBlockResult } from '../moe-block/types.ts';
 import { showProfile } from '../profile/command.ts';
 import type { ProfileResult } from '../profile/types.ts';
+import { showStorage } from '../storage/command.ts';
+import type { StorageResult } from '../storage/types.ts';
+import { showUpload } from '../upload/command.ts';
+import type { UploadResult } from '../upload/types.ts';
 
 /** What the commands write with --json. */
-type Result = CompareResult | LoadResult | MoeBlockResult | ProfileResult;
+type Result = CompareResult | LoadResult | MoeBlockResult | ProfileResult | StorageResult | UploadResult;
 
 /**
  * Gathers the results in a folder, one `NAME.json` each, in the order of their names: all in one `results.json`, and as
@@ -40,5 +44,9 @@ function show(result: Result): string {
       return showMoeBlock(result);
     case 'profile':
       return showProfile(result);
+    case 'storage':
+      return showStorage(result);
+    case 'upload':
+      return showUpload(result);
   }
 }

@@ -37,6 +37,8 @@ const COMMANDS = {
     tolerance: { type: 'string' },
   },
   residency: { trace: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  storage: { megabytes: { type: 'string' }, 'shard-kilobytes': { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  upload: { host: { type: 'string' }, megabytes: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   synth: {
     shape: { type: 'string' },
     type: { type: 'string' },
@@ -59,6 +61,8 @@ npm run bench -- moe-block [--model PATH] [--tokens 512]                  the Mo
 npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled]   where a token's and a prefill chunk's time goes
 npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's
 npm run bench -- residency [--trace FILE]                                  hit rates of eviction policies on router traces, ours beside LRU, LFU and the optimum
+npm run bench -- storage   [--megabytes 1024] [--shard-kilobytes 4096]    IndexedDB (Blob, ArrayBuffer) and OPFS: writing, reading, warm and cold; SHA-256
+npm run bench -- upload    [--megabytes 2048] [--host chromium|node]      to GPU memory: writeBuffer, mapped rings, mappedAtCreation, the engine's uploader
 npm run bench -- synth     --shape NAME --type q4_0|q4_k|q8_0|mxfp4 --out FILE [--layers N] [--seed N]   a real shape, random weights
 npm run bench -- report    --dir FOLDER --out FOLDER                      the JSON results in a folder as one file, and as Markdown
 

@@ -9,6 +9,10 @@ import { measurePerplexity } from '../perplexity/measure.ts';
 import type { PerplexityJob, PerplexityReport } from '../perplexity/types.ts';
 import { measureProfile } from '../profile/measure.ts';
 import type { ProfileJob, ProfileReport } from '../profile/types.ts';
+import { measureStorage } from '../storage/measure.ts';
+import type { StorageJob, StorageReport } from '../storage/types.ts';
+import { measureUpload } from '../upload/measure.ts';
+import type { UploadJob, UploadReport } from '../upload/types.ts';
 
 /** What each kind of measurement needs to know; plain data, since it may cross into a page. The model is the environment's. */
 export interface JobOf {
@@ -18,6 +22,8 @@ export interface JobOf {
   readonly 'moe-block': MoeBlockJob;
   readonly profile: ProfileJob;
   readonly perplexity: PerplexityJob;
+  readonly upload: UploadJob;
+  readonly storage: StorageJob;
 }
 
 /** What each kind of measurement gives. */
@@ -28,6 +34,8 @@ export interface ReportOf {
   readonly 'moe-block': MoeBlockReport;
   readonly profile: ProfileReport;
   readonly perplexity: PerplexityReport;
+  readonly upload: UploadReport;
+  readonly storage: StorageReport;
 }
 
 /** Says how far a measurement is. */
@@ -35,6 +43,7 @@ export type Emit = (message: string) => void;
 
 /** What differs between a page and Node. */
 export interface Environment {
+  readonly gpu: GPU | undefined;
   /** Loads the model as an embedder would: in a page through its worker. */
   load(options: LoadOptions): Promise<Model>;
   /** Loads the model in this thread, with the engine's inside in reach. */
@@ -52,6 +61,8 @@ const MEASURE: Measurements = {
   'moe-block': measureMoeBlock,
   profile: measureProfile,
   perplexity: measurePerplexity,
+  upload: measureUpload,
+  storage: measureStorage,
 };
 
 /** Runs one measurement with the engine of wherever this code runs. */

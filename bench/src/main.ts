@@ -8,7 +8,9 @@ import { perplexityCommand } from '../perplexity/command.ts';
 import { profileCommand } from '../profile/command.ts';
 import { reportCommand } from '../report/command.ts';
 import { residencyCommand } from '../residency/command.ts';
+import { storageCommand } from '../storage/command.ts';
 import { synthCommand } from '../synth/command.ts';
+import { uploadCommand } from '../upload/command.ts';
 import { parseCommand, USAGE, type CommandName } from './args.ts';
 
 const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = {
@@ -19,7 +21,9 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   profile: profileCommand,
   perplexity: perplexityCommand,
   residency: residencyCommand,
+  storage: storageCommand,
   synth: synthCommand,
+  upload: uploadCommand,
   report: reportCommand,
 };
 

@@ -12,6 +12,7 @@ function modelFile(): File {
 }
 
 const environment: Environment = {
+  gpu: navigator.gpu,
   load: (options) => load(modelFile(), options),
   open: (options) => loadModel((onWarning) => openSource(modelFile(), onWarning), options),
   wllama: (job, emit) => measureWllama(modelFile(), job, emit),
