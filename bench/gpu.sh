@@ -56,7 +56,7 @@ synth() {
 }
 
 # Lengths: prompts of 512, 2,048 and 4,096 tokens, answers of 128.
-if [ -n "$TINY" ]; then short=8 middle=12 long=16 answer=4 runs=1 tokens=8; else short=512 middle=2048 long=4096 answer=128 runs=5 tokens=512; fi
+if [ -n "$TINY" ]; then short=8 middle=12 long=16 answer=4 runs=1 tokens=8 megabytes=32; else short=512 middle=2048 long=4096 answer=128 runs=5 tokens=512 megabytes=1024; fi
 
 # speed MODEL NAME: decode and prefill of a model, all ways that users run it.
 speed() {
@@ -93,8 +93,11 @@ bare() {
 }
 load() {
   synth olmoe-q4_0 olmoe-1b-7b q4_0
-  measure load 180 load --model "$models/olmoe-q4_0.gguf" --runs 3
+  measure load-opfs 120 load --model "$models/olmoe-q4_0.gguf" --runs 3 --store opfs
+  measure load-indexeddb 120 load --model "$models/olmoe-q4_0.gguf" --runs 3 --store indexeddb
 }
+upload() { measure upload 60 upload --megabytes $megabytes; }
+storage() { measure storage 120 storage --megabytes $megabytes --shard-kilobytes 4096; }
 moe() {
   synth olmoe-block olmoe-1b-7b q4_0 4
   measure moe-block-chromium 120 moe-block --model "$models/olmoe-block.gguf" --tokens $tokens
@@ -122,8 +125,8 @@ gptoss() {
 for group in "${@:-}"; do
   case ${group:-default} in
     default) demo; olmoe; moe; profile ;;
-    demo | olmoe | olmoe_k | prefill | bare | load | moe | profile | qwen | gptoss) "$group" ;;
-    *) say "no group \"$group\": demo olmoe olmoe_k prefill bare load moe profile qwen gptoss" ;;
+    demo | olmoe | olmoe_k | prefill | bare | load | upload | storage | moe | profile | qwen | gptoss) "$group" ;;
+    *) say "no group \"$group\": demo olmoe olmoe_k prefill bare load upload storage moe profile qwen gptoss" ;;
   esac
 done
 cat "$OUT/results.md" 2> /dev/null

@@ -40,8 +40,15 @@ function ratioRow(ours: SpeedReport, other: SpeedReport): string[] {
 }
 
 /** Medians of the loads from the store. */
-export function showLoad({ model, host, report }: LoadResult): string {
+export function showLoad({ model, host, store, report }: LoadResult): string {
   const { firstMs, storedMs, firstTokenMs, fileBytes, bytesFetched } = report;
   const row = [`${digits(fileBytes / 1e6)} MB`, firstMs.toFixed(0), median(storedMs).toFixed(0), median(firstTokenMs).toFixed(0), `${digits(bytesFetched / 1e6)}`];
-  return [`load · ${model} · ${host}`, '', table(['file', 'first load ms', 'stored: ready ms', 'stored: first token ms', 'stored: MB from elsewhere'], [row])].join('\n');
+  const stages = report.stages.map(({ name, ms, bytes }) => [name, ms.toFixed(0), digits(bytes && bytes / ms / 1e6)]);
+  return [
+    `load · ${model} · ${host} · ${store}`,
+    '',
+    table(['file', 'first load ms', 'stored: ready ms', 'stored: first token ms', 'stored: MB from elsewhere'], [row]),
+    '',
+    table(['stage alone, from the store', 'ms', 'GB/s'], stages),
+  ].join('\n');
 }

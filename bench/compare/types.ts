@@ -58,8 +58,12 @@ export interface SpeedCounts {
   readonly fileBytes: number;
 }
 
-/** How long a visitor waits: the first time (the model is read and stored), and when it lies in IndexedDB. */
+/** Where browsers keep models. */
+export type StoreName = 'opfs' | 'indexeddb';
+
+/** How long a visitor waits: the first time (the model is read and stored), and when it is stored. */
 export interface LoadJob {
+  readonly store: StoreName;
   /** Loads from the store, after the one that fills it. */
   readonly runs: number;
 }
@@ -73,6 +77,15 @@ export interface LoadReport {
   readonly fileBytes: number;
   /** Bytes that loads from the store read from elsewhere; 0 if storing worked. */
   readonly bytesFetched: number;
+  /** Parts of loading from the store, each alone: what a load overlaps takes longer here. */
+  readonly stages: readonly LoadStage[];
+}
+
+export interface LoadStage {
+  readonly name: string;
+  readonly ms: number;
+  /** Where all weights pass through it. */
+  readonly bytes?: number;
 }
 
 /** The result of `bench compare`. */
@@ -93,5 +106,6 @@ export interface LoadResult {
   readonly command: 'load';
   readonly model: string;
   readonly host: string;
+  readonly store: StoreName;
   readonly report: LoadReport;
 }

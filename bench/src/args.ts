@@ -27,7 +27,7 @@ const COMMANDS = {
     peer: { type: 'string' },
   },
   demo: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, runs: { type: 'string' }, 'gen-tokens': { type: 'string' } },
-  load: { ...MODEL, runs: { type: 'string' } },
+  load: { ...MODEL, runs: { type: 'string' }, store: { type: 'string' } },
   'moe-block': { ...MODEL, tokens: { type: 'string' } },
   profile: { ...MODEL, context: { type: 'string' }, chunk: { type: 'string' }, sampled: { type: 'boolean' } },
   perplexity: {
@@ -56,7 +56,7 @@ export const USAGE = `npm run bench -- [compare] [--model PATH] [--prompt-tokens
                          [--temperature T --top-k K --top-p P] [--peer auto|webgpu|cpu|none]
                          [--gpu-budget 50% --host-budget 100%]   prefill and decode, ours and wllama's
 npm run bench -- demo      [--runs 3] [--gen-tokens 64]                   what a first visitor of the demo page waits for, each shipped model
-npm run bench -- load      [--model PATH] [--runs 3]                      from the file, then from IndexedDB, to the first token
+npm run bench -- load      [--model PATH] [--runs 3] [--store opfs|indexeddb]   from the file, then from the store, to the first token; its stages
 npm run bench -- moe-block [--model PATH] [--tokens 512]                  the MoE block against one-hot dispatch and a host loop
 npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled]   where a token's and a prefill chunk's time goes
 npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's

@@ -65,6 +65,7 @@ async function nodeHost(model: string): Promise<BenchHost> {
   const { gpu, release } = openDawn();
   const environment: Environment = {
     gpu,
+    source: () => new PathSource(model),
     load: (options) => loadInNode(model, options, gpu),
     open: (options) => loadModel(() => new PathSource(model), options, gpu),
     wllama: () => Promise.reject(new Error('wllama runs in Chromium only: leave --host out, or say --peer none.')),

@@ -1,4 +1,5 @@
 import type { LoadOptions, Model } from '@gatefold/runtime';
+import type { ByteSource } from '../../packages/runtime/src/shards/source.ts';
 import type { LocalModelService } from '../../packages/runtime/src/worker/service.ts';
 import { measureGatefold } from '../compare/gatefold.ts';
 import { measureLoad } from '../compare/load.ts';
@@ -44,6 +45,8 @@ export type Emit = (message: string) => void;
 /** What differs between a page and Node. */
 export interface Environment {
   readonly gpu: GPU | undefined;
+  /** The model's file. */
+  source(): ByteSource;
   /** Loads the model as an embedder would: in a page through its worker. */
   load(options: LoadOptions): Promise<Model>;
   /** Loads the model in this thread, with the engine's inside in reach. */

@@ -13,7 +13,7 @@ interface Way {
 
 /** What a worker's file handles have beside what the DOM's types say. */
 interface SyncFile {
-  readonly createSyncAccessHandle: () => Promise<SyncAccess>;
+  readonly createSyncAccessHandle: (options: { readonly mode: 'readwrite' | 'read-only' }) => Promise<SyncAccess>;
 }
 
 interface SyncAccess {
@@ -25,23 +25,28 @@ interface SyncAccess {
 
 const store = createStore('bench', 'shards');
 
+/** Kept: Chromium never settles what was asked of a handle that is garbage collected meanwhile. */
+const files = new Map<number, Promise<FileSystemFileHandle>>();
+const folder = navigator.storage.getDirectory().then((root) => root.getDirectoryHandle('bench', { create: true }));
+
 async function file(key: number): Promise<FileSystemFileHandle> {
-  const root = await navigator.storage.getDirectory();
-  return (await root.getDirectoryHandle('bench', { create: true })).getFileHandle(String(key), { create: true });
+  let handle = files.get(key);
+  if (!handle) files.set(key, (handle = folder.then((found) => found.getFileHandle(String(key), { create: true }))));
+  return handle;
 }
 
-async function syncAccess(key: number): Promise<SyncAccess> {
-  return ((await file(key)) as unknown as SyncFile).createSyncAccessHandle();
+async function syncAccess(key: number, mode: 'readwrite' | 'read-only'): Promise<SyncAccess> {
+  return ((await file(key)) as unknown as SyncFile).createSyncAccessHandle({ mode });
 }
 
 const opfsSync: Way = {
   async write(key, bytes) {
-    const access = await syncAccess(key);
+    const access = await syncAccess(key, 'readwrite');
     access.write(bytes, { at: 0 });
     access.close();
   },
   async read(key) {
-    const access = await syncAccess(key);
+    const access = await syncAccess(key, 'read-only');
     const bytes = new Uint8Array(access.getSize());
     access.read(bytes, { at: 0 });
     access.close();

@@ -13,6 +13,7 @@ function modelFile(): File {
 
 const environment: Environment = {
   gpu: navigator.gpu,
+  source: () => openSource(modelFile(), () => {}),
   load: (options) => load(modelFile(), options),
   open: (options) => loadModel((onWarning) => openSource(modelFile(), onWarning), options),
   wllama: (job, emit) => measureWllama(modelFile(), job, emit),

@@ -7,8 +7,8 @@ export type ModelSource = string | URL | File | Blob | readonly File[];
 export interface LoadOptions {
   /** Positions of each session's KV cache; default: the model's own, at most 4,096. */
   readonly contextLength?: number;
-  /** Where shards are kept between visits: IndexedDB (default in browsers) or nowhere. */
-  readonly store?: 'indexeddb' | 'none';
+  /** Where shards are kept between visits: files of the origin (OPFS, default in browsers), IndexedDB, or nowhere. */
+  readonly store?: 'opfs' | 'indexeddb' | 'none';
   /** Force the bare f32 kernels even where the adapter has faster ones. Default false. */
   readonly bareKernels?: boolean;
   /**

@@ -27,8 +27,6 @@ export class LoadedModel {
   readonly #uploader: Uploader;
   readonly contextLength: number;
   #context: PlanContext | undefined;
-  /** Which the RoPE tables are made with. */
-  #ropeFactors: Float32Array<ArrayBuffer> | undefined;
   #paged: PagedExperts | undefined;
   #lost: DeviceLostError | undefined;
   #disposed = false;
@@ -82,7 +80,6 @@ export class LoadedModel {
   /** Puts a verified shard's bytes into its place. @param slot of an expert, where the model is paged */
   async upload(shard: Shard, bytes: Uint8Array<ArrayBuffer>, slot?: number): Promise<void> {
     this.#check();
-    if (shard.ranges[0]?.tensor === ropeFactorsTensor(this.spec, this.contextLength)) this.#ropeFactors = new Float32Array(bytes.slice().buffer);
     await this.#uploader.upload(bytes, uploadJobs(this.weights, shard, slot));
   }
 
@@ -110,13 +107,19 @@ export class LoadedModel {
   }
 
   /**
-   * Call once all shards are up; where the model is paged, all of the trunk.
-   * @param reader brings experts later
+   * Call before the first session, which needs no weights yet: it compiles while they come.
+   * @param reader brings experts later, where the model is paged
    */
-  async ready(reader: ShardReader): Promise<void> {
+  async prepare(reader: ShardReader, options: { signal?: AbortSignal } = {}): Promise<void> {
     const chunk = Math.min(this.options.prefillChunk ?? DEFAULT_CHUNK, this.contextLength);
     this.#paged = this.isPaged ? await this.#page(reader, chunk) : undefined;
-    this.#context = new PlanContext(this.shaders, this.memory, this.spec, this.weights, this.contextLength, chunk, this.#ropeFactors, this.#paged);
+    const ropeFactors = await readFloats(reader, ropeFactorsTensor(this.spec, this.contextLength), options);
+    this.#context = new PlanContext(this.shaders, this.memory, this.spec, this.weights, this.contextLength, chunk, ropeFactors, this.#paged);
+  }
+
+  /** Call once all shards are up; where the model is paged, all of the trunk. Resolves when the GPU has taken them. */
+  async ready(): Promise<void> {
+    if (!this.isPaged) this.#uploader.dispose();
     await this.memory.device.queue.onSubmittedWorkDone();
   }
 
@@ -149,6 +152,7 @@ export class LoadedModel {
     }
     const session = new Session(context, buffers, await forwardPlan(context, buffers));
     this.#sessions.add(session);
+    if (this.#disposed) this.disposeSession(session);
     return session;
   }
 
@@ -219,4 +223,10 @@ function ropeFactorsTensor(spec: ModelSpec, contextLength: number): string | und
   const rope = spec.layers.map(({ attention }) => ('rope' in attention ? attention.rope : null)).find((found) => found?.frequencyFactors);
   if (!rope?.long) return rope ? 'rope_freqs.weight' : undefined;
   return contextLength > rope.long.originalContext ? 'rope_factors_long.weight' : 'rope_factors_short.weight';
+}
+
+/** A tensor of floats that is a shard of its own; undefined where the plan has none of that name. */
+async function readFloats(reader: ShardReader, tensor: string | undefined, options: { signal?: AbortSignal }): Promise<Float32Array<ArrayBuffer> | undefined> {
+  const shard = tensor === undefined ? undefined : reader.plan.shards.find(({ ranges }) => ranges[0]?.tensor === tensor);
+  return shard && new Float32Array((await reader.read(shard, options)).slice().buffer);
 }

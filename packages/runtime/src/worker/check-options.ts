@@ -11,5 +11,5 @@ export function checkOptions(options: LoadOptions): void {
   }
   const { store, precision } = options;
   if (precision !== undefined && precision !== 'f16' && precision !== 'f32') throw new LoadOptionError('precision', precision, '"f16" or "f32"');
-  if (store !== undefined && store !== 'indexeddb' && store !== 'none') throw new LoadOptionError('store', store, '"indexeddb" or "none"');
+  if (store !== undefined && store !== 'indexeddb' && store !== 'opfs' && store !== 'none') throw new LoadOptionError('store', store, '"opfs", "indexeddb" or "none"');
 }

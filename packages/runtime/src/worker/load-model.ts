@@ -52,11 +52,13 @@ async function loadOnto(
   open: OpenSource,
   options: LoadOptions & { readonly onWarning: (warning: Warning) => void },
 ): Promise<LocalModelService> {
-  const { signal, onWarning } = options;
+  const { onWarning } = options;
+  const stop = new AbortController();
+  const signal = AbortSignal.any(options.signal ? [options.signal, stop.signal] : [stop.signal]);
   const progress = new LoadProgress(options.onProgress);
   progress.enter('header');
   const store = await openStore(options.store, onWarning);
-  const { gguf, uses, loader } = await openModel(open(onWarning), store, { useManifest: true, onWarning, onProgress: progress.onFetch, ...(signal ? { signal } : {}) });
+  const { gguf, uses, loader } = await openModel(open(onWarning), store, { useManifest: true, onWarning, onProgress: progress.onFetch, signal });
   const spec = await specFromGguf(gguf);
   const model = await LoadedModel.allocate(gpu, spec, gguf, options).catch(async (error: unknown) => {
     if (!(error instanceof OutOfGpuMemoryError) || options.gpuBudget !== undefined || !spec.layers.some(({ ffn }) => ffn.kind === 'moe')) throw error;
@@ -64,24 +66,26 @@ async function loadOnto(
     return allocateShare(error, (gpuBudget) => LoadedModel.allocate(gpu, spec, gguf, { ...options, gpuBudget }), onWarning);
   });
   try {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     const text = openText(gguf, onWarning);
     // A failure of the shards is the one to tell; this one is awaited below.
     text.catch(() => {});
+    await model.prepare(loader, { signal });
+    // The first session compiles the shaders, meanwhile, and shows that there is memory for one.
+    const session = model.createSession();
+    session.catch((error: unknown) => stop.abort(error));
     await loader.loadAll(
       model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards,
       async (shard, bytes) => {
         await model.upload(shard, bytes);
         progress.addUploaded(shard);
       },
-      signal ? { signal } : {},
+      { signal },
     );
-    await model.ready(loader);
-    signal?.throwIfAborted();
     progress.enter('compile');
-    // The first session compiles the shaders, and shows that there is memory for one.
-    model.disposeSession(await model.createSession());
-    signal?.throwIfAborted();
+    model.disposeSession(await session);
+    await model.ready();
+    signal.throwIfAborted();
     const service = new LocalModelService(model, lifeline, loader, await text, modelInfo(gguf, loader.plan, model, gpu.summary, await text), {
       uses,
       ...(options.warmUp ? { warmUp: await warmUpOf(options) } : {}),

@@ -23,6 +23,7 @@ export async function openOn(gpu: GPU | undefined, path: string, options: LoadOp
   const model = await LoadedModel.allocate(onGpu, await specFromGguf(gguf), gguf, options);
   const shards = model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards;
   await loader.loadAll(shards, (shard, bytes) => model.upload(shard, bytes));
-  await model.ready(loader);
+  await model.prepare(loader);
+  await model.ready();
   return { model, device, stray };
 }

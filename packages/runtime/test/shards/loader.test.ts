@@ -38,7 +38,7 @@ async function damage(store: IndexedDbStore, { loader: { plan } }: OpenedModel, 
   const bytes = bytesOf(shard).slice();
   bytes[5] = (bytes[5] ?? 0) ^ 1;
   const entry = { id: plan.modelId, name: '', source: '', bytesTotal: 0, shardsTotal: 0 };
-  await store.put(entry, [{ id: shard.id, bytes: new Blob([bytes]), sha256: await sha256(new Uint8Array(bytesOf(shard))) }]);
+  await store.put(entry, [{ id: shard.id, bytes, sha256: await sha256(new Uint8Array(bytesOf(shard))) }]);
 }
 
 /** Answers a range with a byte changed. */

@@ -11,7 +11,7 @@ import { randomBytes } from './random.ts';
 const entry = (id: string): ModelEntry => ({ id, name: `model ${id}`, source: `https://host.test/${id}.gguf`, bytesTotal: 300, shardsTotal: 2 });
 const shard = async (id: string, length = 100) => {
   const bytes = randomBytes(length, length);
-  return { id, bytes: new Blob([bytes]), sha256: await sha256(bytes) };
+  return { id, bytes, sha256: await sha256(bytes) };
 };
 
 let store: IndexedDbStore;

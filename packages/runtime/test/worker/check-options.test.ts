@@ -7,7 +7,7 @@ test.each([
   ['contextLength', { contextLength: 1.5 }],
   ['prefillChunk', { prefillChunk: -1 }],
   ['maxBindingBytes', { maxBindingBytes: NaN }],
-  ['store', { store: 'opfs' }],
+  ['store', { store: 'disk' }],
   ['precision', { precision: 'f8' }],
 ])('%s is refused by name (%#)', (field, options) => {
   expect(() => checkOptions(options as LoadOptions)).toThrow(expect.objectContaining({ name: 'LoadOptionError', code: 'bad-option', field }));

@@ -41,8 +41,13 @@ export class IndexedDbStore implements ShardStore {
   }
 
   async put(model: ModelEntry, shards: readonly StoredShard[]): Promise<void> {
-    await setMany(shards.map(({ id, bytes }) => [['bytes', model.id, id], bytes]), this.#store);
-    const record = ({ bytes, sha256 }: StoredShard): ShardRecord => ({ sha256, byteLength: bytes.size });
+    await setMany(shards.map(({ id, bytes }) => [['bytes', model.id, id], new Blob([bytes])]), this.#store);
+    await this.putRecords(model, shards);
+  }
+
+  /** For shards whose bytes are stored, here or elsewhere. */
+  async putRecords(model: ModelEntry, shards: readonly StoredShard[]): Promise<void> {
+    const record = ({ bytes, sha256 }: StoredShard): ShardRecord => ({ sha256, byteLength: bytes.length });
     await setMany([[['model', model.id], model], ...shards.map((shard): [string[], ShardRecord] => [['record', model.id, shard.id], record(shard)])], this.#store);
   }
 

@@ -70,16 +70,16 @@ export class ModelStore {
     return undefined;
   }
 
-  /** Starts to store shards; their bytes may be changed as soon as this returns. */
+  /** Starts to store shards; their bytes must not be changed. */
   write(shards: readonly HashedShard[]): void {
     if (!this.#writable) return;
     const bytes = shards.reduce((sum, { shard }) => sum + shard.byteLength, 0);
     this.#pendingBytes += bytes;
-    const stored = shards.map((hashed) => ({ id: hashed.shard.id, bytes: new Blob([hashed.bytes]), sha256: hashed.sha256 }));
+    const stored = shards.map(({ shard, ...hashed }) => ({ id: shard.id, ...hashed }));
     const write = this.attempt(async () => {
       await this.#store.put(this.#model, stored);
-      for (const { id, bytes: { size }, sha256: hash } of stored) {
-        this.#records.set(id, { sha256: hash, byteLength: size });
+      for (const { id, bytes: { length }, sha256: hash } of stored) {
+        this.#records.set(id, { sha256: hash, byteLength: length });
         this.#damaged.delete(id);
       }
     }).finally(() => {

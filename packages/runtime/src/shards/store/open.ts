@@ -1,10 +1,13 @@
 import type { Warning } from '../../api/types.ts';
 import { IndexedDbStore } from './indexeddb.ts';
 import { NO_STORE } from './none.ts';
-import type { ShardStore } from './store.ts';
+import type { ShardStore, StoreKind } from './store.ts';
 
-/** The host's store. Where IndexedDB is missing or refuses (Node, some private windows) it is none, with a warning. */
-export async function openStore(kind: 'indexeddb' | 'none' = 'indexeddb', onWarning?: (warning: Warning) => void): Promise<ShardStore> {
+/**
+ * The host's store. Where IndexedDB is missing or refuses (Node, some private windows) it is none, with a warning; where
+ * the origin has no files (some private windows) shards lie in IndexedDB.
+ */
+export async function openStore(kind: StoreKind = 'opfs', onWarning?: (warning: Warning) => void): Promise<ShardStore> {
   if (kind === 'none') return NO_STORE;
   const refuse = (why: string): ShardStore => {
     onWarning?.({ code: 'no-store', message: `${why}, so the model is not kept and will be fetched again next time.` });
@@ -14,8 +17,14 @@ export async function openStore(kind: 'indexeddb' | 'none' = 'indexeddb', onWarn
   try {
     const store = new IndexedDbStore();
     await store.getHeader('');
-    return store;
+    return kind === 'opfs' ? await withFiles(store) : store;
   } catch (error) {
     return refuse(`IndexedDB cannot be used (${error instanceof Error ? error.message : String(error)})`);
   }
+}
+
+async function withFiles(index: IndexedDbStore): Promise<ShardStore> {
+  if (!globalThis.navigator?.storage?.getDirectory) return index;
+  const { OpfsStore } = await import('./opfs.ts');
+  return OpfsStore.open(index).catch(() => index);
 }

@@ -45,16 +45,20 @@ export interface HeaderSegment {
 /** A shard on its way into a store. */
 export interface StoredShard {
   readonly id: string;
-  readonly bytes: Blob;
+  /** Not to be changed until they are stored. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly sha256: string;
 }
+
+/** Places that keep models. In `opfs`, files of the origin, shards are read fastest, and their index lies in IndexedDB. */
+export type StoreKind = 'indexeddb' | 'opfs' | 'none';
 
 /**
  * Where shards are kept between visits. Nothing that comes out is trusted: `ModelStore` hashes it. Methods reject
  * with what the place throws (`QuotaExceededError` when it is full).
  */
 export interface ShardStore {
-  readonly kind: 'indexeddb' | 'none';
+  readonly kind: StoreKind;
   /** Enters a model in the list. */
   addModel(model: ModelEntry): Promise<void>;
   /** Records of the shards that are there in whole, by shard id. */
