@@ -1,3 +1,4 @@
+import type { ProgressEvent } from '@gatefold/runtime';
 import type { Emit, Environment } from '../src/job.ts';
 import { loadStages } from './load-stages.ts';
 import type { LoadJob, LoadReport, StoreName } from './types.ts';
@@ -9,7 +10,8 @@ export async function measureLoad({ runs, store }: LoadJob, environment: Environ
   const stored = [];
   for (let run = 0; run < runs; run++) {
     stored.push(await loadOnce(environment, store));
-    emit(`load from the store: ${stored.at(-1)?.readyMs.toFixed(0)} ms`);
+    const { readyMs = NaN, phases = [] } = stored.at(-1) ?? {};
+    emit(`load from the store: ${readyMs.toFixed(0)} ms (${phases.map(({ phase, atMs }) => `${phase} at ${atMs.toFixed(0)}`).join(', ')})`);
   }
   return {
     firstMs: first.readyMs,
@@ -21,16 +23,29 @@ export async function measureLoad({ runs, store }: LoadJob, environment: Environ
   };
 }
 
-async function loadOnce(environment: Environment, store: StoreName): Promise<{ readyMs: number; firstTokenMs: number; fileBytes: number; bytesFetched: number }> {
+interface LoadOnce {
+  readonly readyMs: number;
+  readonly firstTokenMs: number;
+  readonly fileBytes: number;
+  readonly bytesFetched: number;
+  /** When each phase began. */
+  readonly phases: readonly { readonly phase: string; readonly atMs: number }[];
+}
+
+async function loadOnce(environment: Environment, store: StoreName): Promise<LoadOnce> {
   const started = performance.now();
-  const model = await environment.load({ store });
+  const phases: { phase: string; atMs: number }[] = [];
+  const onProgress = ({ phase }: ProgressEvent) => {
+    if (phases.at(-1)?.phase !== phase) phases.push({ phase, atMs: performance.now() - started });
+  };
+  const model = await environment.load({ store, onProgress });
   try {
     const readyMs = performance.now() - started;
     const tokens = (await model.createSession()).generate({ promptIds: [1], maxTokens: 1, stopIds: [] });
     let next = await tokens.next();
     const firstTokenMs = performance.now() - started;
     while (!next.done) next = await tokens.next();
-    return { readyMs, firstTokenMs, fileBytes: model.info.fileBytes, bytesFetched: next.value.stats.bytesFetched };
+    return { readyMs, firstTokenMs, phases, fileBytes: model.info.fileBytes, bytesFetched: next.value.stats.bytesFetched };
   } finally {
     await model.dispose();
   }
