@@ -29,6 +29,7 @@ const kinds = {
   rare: /^worker-(rare|decoders|evaluate|beside|split)-/,
   matrix: /^worker-matrix-/,
   mixers: /^worker-(mixers|mla|short-conv|delta-net)-/,
+  mesh: /^worker-(room-engine)-/,
   onDemand: /^worker-(on-demand|manifest-beside|allocate-share|download|warm-up)-/,
 };
 const ofKind = (/** @type {RegExp} */ kind) => later.filter((name) => kind.test(name));
@@ -50,5 +51,7 @@ export default [
   entry('matrix products on subgroup matrices, loaded where the adapter has them', ofKind(kinds.matrix), '2 kB'),
   entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),
   entry('experts on demand, manifests and downloads, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),
+  entry('rooms: connections and signalling, loaded by the page when one is opened or joined', named('chunk-mesh-'), '12 kB'),
+  entry('rooms: experts and layers at other devices, and the planner, loaded by the worker with a room', ofKind(kinds.mesh), '20 kB'),
   entry('the engine in place of the worker, for load with worker: false', inThread, '100 kB'),
 ];

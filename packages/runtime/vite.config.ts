@@ -34,8 +34,10 @@ function startsWith(id: string, modules: Modules, seen = new Set<string>()): boo
   return info !== null && (info.isEntry || info.importers.some((importer) => startsWith(importer, modules, seen)));
 }
 
-/** What the worker starts with stays in one file, though chunks that load later share some of it: one compresses best. */
+/** What page or worker starts with stays in one file, though chunks that load later share some of it: one compresses best. */
 const core = { name: (id: string, modules: Modules) => (startsWith(id, modules) ? 'core' : null) };
+
+const withCore = { ...output, codeSplitting: { groups: [...output.codeSplitting.groups, core] } };
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
@@ -45,7 +47,7 @@ export default defineConfig({
     format: 'es',
     plugins: () => [stripWesl()],
     rolldownOptions: {
-      output: { ...output, codeSplitting: { groups: [...output.codeSplitting.groups, core] }, entryFileNames: 'worker-[hash].js', chunkFileNames: chunkName('worker') },
+      output: { ...withCore, entryFileNames: 'worker-[hash].js', chunkFileNames: chunkName('worker') },
     },
   },
   build: {
@@ -53,6 +55,6 @@ export default defineConfig({
     outDir: 'dist',
     emptyOutDir: true,
     modulePreload: false,
-    rolldownOptions: { input: { index: 'src/index.ts' }, preserveEntrySignatures: 'strict', output },
+    rolldownOptions: { input: { index: 'src/index.ts' }, preserveEntrySignatures: 'strict', output: withCore },
   },
 });

@@ -2,6 +2,7 @@ export { load } from './client/load.ts';
 export { deleteModel, listModels, requestPersistence } from './client/stored-models.ts';
 export { requestGpu } from './engine/device.ts';
 
+export type * from './api/mesh.ts';
 export type * from './api/types.ts';
 export type * from './api/openai.ts';
 export type { StoredModel } from './shards/store/store.ts';

@@ -1,7 +1,7 @@
 // The way on which tabs that are not connected yet find each other: messages from one name of a room to another,
 // which the relay does not read. It keeps nothing, tells nobody who is there, and is too slow and too narrow for
 // anything but the few kilobytes that it takes to connect. What it could forge, the peers' handshake finds out.
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 
@@ -24,6 +24,11 @@ const PING_MS = 30_000;
 
 /** Codes of closing, for those that are not wanted: 4000 and above means not to come back. */
 const CLOSE = { request: 4400, taken: 4409, expired: 4410, large: 1009, fast: 4429, full: 4503 } as const;
+
+/** The part of an HTTP or HTTPS server that is needed. */
+export interface UpgradingServer {
+  on(event: 'upgrade', listener: (request: IncomingMessage, stream: Duplex, head: Buffer) => void): unknown;
+}
 
 interface Member {
   readonly socket: WebSocket;
@@ -50,8 +55,8 @@ export class Relay {
   }
 
   /** Takes WebSockets of a server at this path; those of other paths are left to others. */
-  attach(server: Pick<Server, 'on'>, path: string): void {
-    server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+  attach(server: UpgradingServer, path: string): void {
+    server.on('upgrade', (request, stream, head) => {
       if (new URL(request.url ?? '', 'ws://relay').pathname === path) this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#enter(socket, request));
     });
   }

@@ -1,4 +1,6 @@
+import type { MeshCounts } from '../mesh/mesh-counts.ts';
 import type { ModelSpec } from '../model/spec.ts';
+import type { ModelMesh, RoomEngineOptions } from './mesh.ts';
 import type { ChatCompletions, Completions } from './openai.ts';
 
 /** Where a model comes from. A string is a URL (in Node also a path). Split models: the URL of any part, or all their Files. */
@@ -134,7 +136,10 @@ export interface TokenEvent {
   readonly id: number;
   /** The text that this token completes; empty while a character of several bytes is incomplete. */
   readonly text: string;
-  /** Position of the token in the sequence. */
+  /**
+   * Position of the token in the sequence. One that was given before, in a room, is a correction: a peer that computed
+   * for it was found out, and this token takes the place of that one and of all after it.
+   */
   readonly position: number;
   /** Expert ids chosen when this token was computed, [moeLayer][k], in `moeLayers` order; empty for dense models. */
   readonly experts: readonly (readonly number[])[];
@@ -193,6 +198,8 @@ export interface GenerateStats {
   readonly expertMisses: number;
   readonly expertBytes: number;
   readonly gpuBytes: number;
+  /** What peers did, where there is a room. */
+  readonly mesh?: MeshCounts;
 }
 
 /** What the model computed for a prompt, by the names of the fixtures' README, e.g. `layer.0`, `moe.1.ids`. */
@@ -257,6 +264,8 @@ export interface Session {
 /** A loaded model. All methods throw `DisposedError` after `dispose`, and `DeviceLostError` once its GPU device is gone. */
 export interface Model {
   readonly info: ModelInfo;
+  /** Several tabs or devices that run the model together. Needs a `gpuBudget`. */
+  readonly mesh: ModelMesh;
   /** Throws `NoTokenizerError` or `UnsupportedTokenizerError` where the file has no tokeniser that is known; so do all methods that take or give text. */
   tokenize(text: string, options?: TokenizeOptions): Promise<number[]>;
   detokenize(ids: readonly number[], options?: DetokenizeOptions): Promise<string>;
@@ -310,6 +319,8 @@ export interface ModelService {
   /** Rejects when `stopDownload` is called. */
   download(deliver: Deliver<DownloadEvent>): Promise<void>;
   stopDownload(): Promise<void>;
+  /** Works with the peers of a room, whose connections are at the port's other end (`roomToPort`). Throws `MeshModelError`. */
+  attachRoom(port: MessagePort, options: RoomEngineOptions): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -318,6 +329,8 @@ export interface MemoryUse {
   readonly gpuBytes: number;
   readonly gpuBuffers: number;
   readonly weightBytes: number;
+  /** Room for routed experts, part of `weightBytes`. */
+  readonly expertBytes: number;
   /** Experts that are kept outside the GPU. */
   readonly hostBytes: number;
   readonly kvBytes: number;

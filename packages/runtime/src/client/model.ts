@@ -1,5 +1,6 @@
 import { ChatCompletionsApi } from '../api/chat-completions.ts';
 import { CompletionsApi } from '../api/completions.ts';
+import type { ModelMesh } from '../api/mesh.ts';
 import type { ChatCompletions, Completions } from '../api/openai.ts';
 import { SessionPool } from '../api/session-pool.ts';
 import type { ChatMessage, ChatTemplateOptions, DetokenizeOptions, DownloadOptions, EvalOptions, EvalTensors, ExpertName, ExpertPlace, MemoryUse, Model, ModelInfo, ModelService, Session, TokenizeOptions } from '../api/types.ts';
@@ -9,6 +10,10 @@ import { ModelSession } from './session.ts';
 export class ServedModel implements Model {
   readonly chat: { readonly completions: ChatCompletions };
   readonly completions: Completions;
+  readonly mesh: ModelMesh = {
+    open: async (options) => (await import('./mesh.ts')).openMesh(this, options),
+    join: async (link, options) => (await import('./mesh.ts')).joinMesh(this, link, options),
+  };
 
   private constructor(
     readonly service: ModelService,

@@ -1,4 +1,5 @@
-import { proxy, wrap, type Endpoint, type ProxyMarked, type Remote } from 'comlink';
+import { proxy, transfer, wrap, type Endpoint, type ProxyMarked, type Remote } from 'comlink';
+import type { RoomEngineOptions } from '../api/mesh.ts';
 import type {
   ChatMessage,
   ChatTemplateOptions,
@@ -157,6 +158,10 @@ class RemoteModelService implements ModelService {
 
   stopDownload(): Promise<void> {
     return this.link.lifeline.run(() => this.remote.stopDownload());
+  }
+
+  attachRoom(port: MessagePort, options: RoomEngineOptions): Promise<void> {
+    return this.link.lifeline.run(() => this.remote.attachRoom(transfer(port, [port]), options));
   }
 
   dispose(): Promise<void> {

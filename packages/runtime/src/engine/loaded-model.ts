@@ -179,6 +179,7 @@ export class LoadedModel {
       gpuBytes: this.memory.bytes + this.#uploader.bytes + ringBytes + (this.#paged?.bytes ?? 0),
       gpuBuffers: this.memory.buffers,
       weightBytes: this.weights.bytes,
+      expertBytes: this.weights.expertBytes,
       hostBytes: this.#paged?.residency.host.bytes ?? 0,
       kvBytes: sessions.reduce((sum, session) => sum + session.buffers.kvBytes, 0),
     };

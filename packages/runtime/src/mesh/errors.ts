@@ -101,3 +101,11 @@ const ADMISSION_PROBLEMS = {
   refused: 'The host did not let this tab in.',
   full: 'The room is full.',
 } as const;
+
+/** The model that is loaded here cannot take part in a room. */
+export class MeshModelError extends GatefoldError {
+  override readonly name = 'MeshModelError';
+  constructor(readonly problem: string) {
+    super('mesh-model', `This model cannot take part in a room: ${problem}.`, { problem });
+  }
+}

@@ -83,6 +83,8 @@ export class ModelWeights {
   readonly #maxBinding: number;
   /** GPU bytes that the weights take. */
   readonly bytes: number;
+  /** Those of the routed experts' slots. */
+  readonly expertBytes: number;
 
   /**
    * @param maxBindingBytes upper bound for a binding, below the device's own limit
@@ -103,8 +105,10 @@ export class ModelWeights {
       const { name } = info;
       if (!this.#trunk.has(name) && !this.#pooled.has(name) && !isExpertTensor(name)) this.#placeTensor(info);
     }
+    const trunkBytes = memory.bytes;
     this.#placeRoutedExperts(quotas);
     this.bytes = memory.bytes;
+    this.expertBytes = this.bytes - trunkBytes;
   }
 
   /** Weights over one input, e.g. `blk.3.attn_qkv`, `blk.3.attn_output.weight`. */

@@ -1,10 +1,11 @@
 import type { GenerateStats } from '../api/types.ts';
 import type { GenerateOutcome } from '../engine/session.ts';
+import type { MeshCounts } from '../mesh/mesh-counts.ts';
 import type { ShardReader } from '../shards/shard.ts';
 
 /** The figures of one answer; rates are 0 where there was nothing to time. */
 export function generateStats(
-  { ids, reusedTokens, prefillMs, decodeMs, counts }: GenerateOutcome,
+  { ids, reusedTokens, prefillMs, decodeMs, counts, mesh }: GenerateOutcome & { readonly mesh?: MeshCounts },
   promptTokens: number,
   expertsPerToken: number,
   reader: ShardReader,
@@ -31,5 +32,6 @@ export function generateStats(
     expertMisses: counts.expertLoads,
     expertBytes: counts.expertBytes,
     gpuBytes,
+    ...(mesh && { mesh }),
   };
 }

@@ -1,3 +1,4 @@
+import type { RoomEngineOptions } from '../api/mesh.ts';
 import type {
   ChatMessage,
   ChatTemplateOptions,
@@ -24,6 +25,7 @@ import { EventBatcher } from '../port/event-batcher.ts';
 import type { Lifeline } from '../port/lifeline.ts';
 import type { ShardReader } from '../shards/shard.ts';
 import { generateStats } from './generate-stats.ts';
+import type { RoomEngine } from './room-engine.ts';
 import type { ModelText } from './text.ts';
 import type { WarmUp } from './warm-up.ts';
 
@@ -53,6 +55,7 @@ export class LocalModelService implements ModelService {
   readonly #warmUp: WarmUp | undefined;
   readonly #downloads = new Set<AbortController>();
   #nextSession = 1;
+  #room: RoomEngine | undefined;
   #disposed = false;
 
   /** @param lifeline is cut when the model's device is lost */
@@ -159,6 +162,14 @@ export class LocalModelService implements ModelService {
     for (const download of this.#downloads) download.abort();
   }
 
+  attachRoom(port: MessagePort, options: RoomEngineOptions): Promise<void> {
+    return this.#run(async () => {
+      const { openRoomEngine } = await import('./room-engine.ts');
+      this.#room?.close();
+      this.#room = openRoomEngine(this.model, this.reader.plan, port, options);
+    });
+  }
+
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -166,6 +177,7 @@ export class LocalModelService implements ModelService {
     await this.stopDownload();
     await Promise.all(Array.from(this.#sessions.values(), stop));
     this.#sessions.clear();
+    this.#room?.close();
     this.lifeline.cut(new DisposedError('model'));
     this.model.dispose();
     this.model.memory.device.destroy();
@@ -181,13 +193,18 @@ export class LocalModelService implements ModelService {
   }
 
   async #generate(session: Session, request: GenerateRequest, deliver: Deliver<GenerateEvent>, signal: AbortSignal): Promise<GenerateResult> {
-    const stream = this.text.stream();
+    let stream = this.text.stream();
     const events = new EventBatcher(deliver);
-    const outcome = await session.generate(
+    const outcome = await (this.#room ?? ALONE).generate(
+      session,
       { ...request, stopIds: request.stopIds ?? this.modelInfo.eosIds },
       {
         onToken: (token) => events.push({ token: { ...token, text: stream.push(token.id) } }),
         onPrefill: (prefill) => events.push({ prefill }),
+        onRevise: (ids) => {
+          stream = this.text.stream();
+          for (const kept of ids) stream.push(kept);
+        },
       },
       AbortSignal.any([signal, events.failure]),
     );
@@ -196,6 +213,8 @@ export class LocalModelService implements ModelService {
     return { ids: outcome.ids, finishReason: outcome.finishReason, textEnd: stream.end(), stats };
   }
 }
+
+const ALONE: Pick<RoomEngine, 'generate'> = { generate: (session, ...rest) => session.generate(...rest) };
 
 /** Ends what a session generates, and waits until it has. */
 async function stop({ running }: OpenSession): Promise<void> {

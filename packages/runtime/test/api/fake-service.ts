@@ -112,7 +112,7 @@ export class FakeService implements ModelService {
   }
 
   async memory(): Promise<MemoryUse> {
-    return { gpuBytes: 0, gpuBuffers: 0, weightBytes: 0, hostBytes: 0, kvBytes: 0 };
+    return { gpuBytes: 0, gpuBuffers: 0, weightBytes: 0, expertBytes: 0, hostBytes: 0, kvBytes: 0 };
   }
 
   async pinExperts(): Promise<void> {}
@@ -124,6 +124,8 @@ export class FakeService implements ModelService {
   async download(): Promise<void> {}
 
   async stopDownload(): Promise<void> {}
+
+  async attachRoom(): Promise<void> {}
 
   async dispose(): Promise<void> {
     this.disposed = true;

@@ -20,6 +20,8 @@ export interface RoomOptions extends ConnectionOptions {
   readonly maxPeers?: number;
   /** Asked of a host for everybody who knows the secret; by default that is enough. */
   readonly ask?: (guest: { readonly name: string; readonly hello: PeerHello }) => boolean | Promise<boolean>;
+  /** Ends joining. */
+  readonly signal?: AbortSignal;
   /** Something that hinders others from joining, or us from reaching one of them. */
   readonly onWarning?: (error: Error) => void;
 }
@@ -31,16 +33,22 @@ export async function openRoom(relay: string, openSignalling: OpenSignalling, op
   return new Room(await openSignalling(name, name), name, { room: name, secret: randomHex(16), relay }, randomHex(16), options);
 }
 
-/** Resolves when the host has let us in, and connections to the others stand or have failed. Throws `SignallingError`, `AdmissionError`, `PeerConnectionError` and `HandshakeError`. */
+/** Resolves when the host has let us in, and connections to the others stand or have failed. Throws `SignallingError`, `AdmissionError`, `PeerConnectionError`, `HandshakeError` and the signal's reason. */
 export async function joinRoom(invitation: Invitation, openSignalling: OpenSignalling, options: RoomOptions): Promise<Room> {
   const name = randomHex(16);
   const room = new Room(await openSignalling(invitation.room, name), name, invitation, undefined, options);
+  const cancel = () => room.close();
+  options.signal?.addEventListener('abort', cancel, { once: true });
   try {
+    options.signal?.throwIfAborted();
     await room.enter();
     return room;
   } catch (error) {
     room.close();
+    options.signal?.throwIfAborted();
     throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', cancel);
   }
 }
 
@@ -60,6 +68,8 @@ export class Room implements Membership {
   #key: string | undefined;
   #handlers: MembershipHandlers | undefined;
   #isClosed = false;
+  /** Called when somebody has come or gone. */
+  onChange: () => void = () => {};
 
   /** @param key of the members; a guest has none yet */
   constructor(
@@ -207,6 +217,7 @@ export class Room implements Membership {
     this.#peers.set(peer.name, peer);
     peer.hello = hello;
     this.#handlers?.onJoin(peer);
+    this.onChange();
     peer.begin((message) => this.#receive(peer, message), (reason) => this.#remove(peer, reason));
   }
 
@@ -217,6 +228,7 @@ export class Room implements Membership {
   #remove(peer: ConnectedPeer, reason: string): void {
     this.#peers.delete(peer.name);
     this.#handlers?.onLeave(peer.name, reason);
+    this.onChange();
   }
 }
 

@@ -1,0 +1,60 @@
+import type { MeshState } from '../../api/mesh.ts';
+import type { Membership, RoomPeer } from '../membership.ts';
+import { typedPort, type EngineMessage, type LinkMessage, type RoomMessage, type SendMessage } from './messages.ts';
+
+/** How often measured round trips are passed on. */
+const STATS_MS = 1000;
+
+/** What can be asked of the engine that a room was shown to. */
+export interface RoomPort {
+  state(): Promise<MeshState>;
+  /** The room has been left. */
+  close(): void;
+}
+
+/** Shows a room to whoever holds the port's other end (`PortMembership`), who may close it. */
+export function roomToPort(room: Membership, port: MessagePort, maxFrameBytes: number): RoomPort {
+  const messages = typedPort<RoomMessage, EngineMessage>(port);
+  const asking: ((state: MeshState) => void)[] = [];
+  messages.listen((message) => {
+    if ('ban' in message) room.ban(message.ban.name, message.ban.reason);
+    else if ('state' in message) asking.shift()?.(message.state);
+    else room.close();
+  });
+  room.listen({
+    onJoin: (peer) => {
+      const { port1, port2 } = new MessageChannel();
+      linkToPort(peer, port1);
+      messages.post({ joined: { name: peer.name, hello: peer.hello, maxFrameBytes, port: port2 } }, [port2]);
+    },
+    onLeave: (name, reason) => messages.post({ left: { name, reason } }),
+  });
+  return {
+    state() {
+      const state = new Promise<MeshState>((answered) => asking.push(answered));
+      messages.post({ askState: true });
+      return state;
+    },
+    close: () => messages.post({ closed: true }),
+  };
+}
+
+/** Passes frames on both ways. */
+function linkToPort(peer: RoomPeer, port: MessagePort): void {
+  const messages = typedPort<LinkMessage, SendMessage>(port);
+  const timer = setInterval(() => messages.post({ roundTripsMs: peer.stats().roundTripsMs }), STATS_MS);
+  messages.listen((message) => {
+    if ('close' in message) return peer.link.close(message.close);
+    const { frame } = message;
+    const bytes = frame.length;
+    // When it fails the link closes, which is told below.
+    peer.link.send(frame).then(() => messages.post({ taken: bytes }), () => {});
+  });
+  peer.link.listen({
+    onFrame: (frame) => messages.post({ frame }, [frame.buffer]),
+    onClose: (reason) => {
+      clearInterval(timer);
+      messages.post({ closed: reason });
+    },
+  });
+}
