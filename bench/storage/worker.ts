@@ -1,6 +1,4 @@
 // Stores and reads shards as the runtime's worker would: only a worker has synchronous access to the origin's files.
-import { expose } from 'comlink';
-import { createStore, get, set } from 'idb-keyval';
 import { limiter } from '../../packages/runtime/src/shards/limiter.ts';
 import type { StorageJob, StorageReport, StorageWay } from './types.ts';
 
@@ -23,7 +21,30 @@ interface SyncAccess {
   close(): void;
 }
 
-const store = createStore('bench', 'shards');
+const database = new Promise<IDBDatabase>((resolve, reject) => {
+  const request = indexedDB.open('bench');
+  request.addEventListener('upgradeneeded', () => request.result.createObjectStore('shards'));
+  request.addEventListener('success', () => resolve(request.result));
+  request.addEventListener('error', () => reject(request.error));
+});
+
+/** One transaction of one request. */
+async function transact<T>(mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  const transaction = (await database).transaction('shards', mode);
+  const request = ask(transaction.objectStore('shards'));
+  return new Promise((resolve, reject) => {
+    transaction.addEventListener('complete', () => resolve(request.result));
+    transaction.addEventListener('abort', () => reject(transaction.error));
+  });
+}
+
+async function put(key: IDBValidKey, value: Blob | Bytes): Promise<void> {
+  await transact('readwrite', (store) => store.put(value, key));
+}
+
+function get<T>(key: IDBValidKey): Promise<T> {
+  return transact<T>('readonly', (store) => store.get(key));
+}
 
 /** Kept: Chromium never settles what was asked of a handle that is garbage collected meanwhile. */
 const files = new Map<number, Promise<FileSystemFileHandle>>();
@@ -56,12 +77,12 @@ const opfsSync: Way = {
 
 const WAYS: Readonly<Record<StorageWay, Way>> = {
   'indexeddb-blob': {
-    write: (key, bytes) => set(['blob', key], new Blob([bytes]), store),
-    read: async (key) => new Uint8Array((await (await get<Blob>(['blob', key], store))?.arrayBuffer()) ?? []),
+    write: (key, bytes) => put(['blob', key], new Blob([bytes])),
+    read: async (key) => new Uint8Array(await (await get<Blob>(['blob', key])).arrayBuffer()),
   },
   'indexeddb-buffer': {
-    write: (key, bytes) => set(['buffer', key], bytes, store),
-    read: async (key) => (await get<Bytes>(['buffer', key], store)) ?? new Uint8Array(),
+    write: (key, bytes) => put(['buffer', key], bytes),
+    read: (key) => get<Bytes>(['buffer', key]),
   },
   'opfs-sync': opfsSync,
   'opfs-file': { ...opfsSync, read: async (key) => new Uint8Array(await (await (await file(key)).getFile()).arrayBuffer()) },
@@ -88,6 +109,4 @@ async function measure({ action, way, shards, shardBytes, parallel }: StorageJob
   return { ms: performance.now() - started };
 }
 
-const service = { measure };
-export type StorageService = typeof service;
-expose(service);
+measure(JSON.parse(self.name) as StorageJob).then(postMessage, (error: unknown) => postMessage({ error: String(error) }));

@@ -87,7 +87,8 @@ async function openTab(gpu: GpuDevice, folder: string, name: string, load: { con
   const { gguf, loader } = await openModel(new PathSource(joinPath(folder, 'model.gguf')), NO_STORE);
   const model = await LoadedModel.allocate(gpu, await specFromGguf(gguf), gguf, load);
   await loader.loadAll(loader.plan.shards.filter(({ kind }) => kind === 'trunk'), (shard, bytes) => model.upload(shard, bytes));
-  await model.ready(loader);
+  await model.prepare(loader);
+  await model.ready();
   const mesh = await MeshNode.open(model, loader, options, { onBan: (peer, reason) => bans.push({ peer, reason }) });
   return { name, model, mesh };
 }
