@@ -11,6 +11,11 @@ export interface JoinMeshOptions {
   readonly modelUrl?: string;
   /** STUN and TURN servers. None by default: devices of one network find each other without, and no third party learns of them. */
   readonly iceServers?: readonly RTCIceServer[];
+  /**
+   * What peers take over for this tab's answers: experts of every layer (default), whole layers, or what the cost model says
+   * is faster.
+   */
+  readonly strategy?: 'experts' | 'layers' | 'auto';
   /** How activations travel: `f32` (default: tokens are those of a solo run), or smaller and rounded. */
   readonly wire?: 'f32' | 'f16' | 'int8';
   /** Share of the peers' results that is computed again here and compared; default 1/64. */
@@ -78,7 +83,7 @@ export interface MeshRoomHandle {
 }
 
 export interface ModelMesh {
-  /** Opens a room for this model. Throws `SignallingError`, `MeshModelError`. */
+  /** Opens a room for this model. Throws `SignallingError`. */
   open(options?: OpenMeshOptions): Promise<MeshRoomHandle>;
   /** Joins a room. Throws `InvitationError`, `SignallingError`, `AdmissionError`, `PeerConnectionError`, `HandshakeError`, `MeshModelError`. */
   join(link: string | URL, options?: JoinMeshOptions): Promise<MeshRoomHandle>;
@@ -88,7 +93,10 @@ export interface ModelMesh {
 export interface RoomEngineOptions {
   readonly self: string;
   readonly isHost: boolean;
+  readonly modelId: string;
+  /** That this device has for experts. */
   readonly memoryBytes: number;
+  readonly strategy?: 'experts' | 'layers' | 'auto';
   readonly wire?: 'f32' | 'f16' | 'int8';
   readonly checkShare?: number;
 }

@@ -264,7 +264,7 @@ export interface Session {
 /** A loaded model. All methods throw `DisposedError` after `dispose`, and `DeviceLostError` once its GPU device is gone. */
 export interface Model {
   readonly info: ModelInfo;
-  /** Several tabs or devices that run the model together. Needs a `gpuBudget`. */
+  /** Several tabs or devices that run the model together. */
   readonly mesh: ModelMesh;
   /** Throws `NoTokenizerError` or `UnsupportedTokenizerError` where the file has no tokeniser that is known; so do all methods that take or give text. */
   tokenize(text: string, options?: TokenizeOptions): Promise<number[]>;
@@ -319,7 +319,7 @@ export interface ModelService {
   /** Rejects when `stopDownload` is called. */
   download(deliver: Deliver<DownloadEvent>): Promise<void>;
   stopDownload(): Promise<void>;
-  /** Works with the peers of a room, whose connections are at the port's other end (`roomToPort`). Throws `MeshModelError`. */
+  /** Works with the peers of a room, whose connections are at the port's other end (`roomToPort`). */
   attachRoom(port: MessagePort, options: RoomEngineOptions): Promise<void>;
   dispose(): Promise<void>;
 }

@@ -102,10 +102,15 @@ const ADMISSION_PROBLEMS = {
   full: 'The room is full.',
 } as const;
 
-/** The model that is loaded here cannot take part in a room. */
+/** The room runs another model than the one that is loaded here. */
 export class MeshModelError extends GatefoldError {
   override readonly name = 'MeshModelError';
-  constructor(readonly problem: string) {
-    super('mesh-model', `This model cannot take part in a room: ${problem}.`, { problem });
+  constructor(
+    readonly own: string,
+    readonly wanted: string,
+    /** Where it can be had from; empty where that was a file. */
+    readonly url: string,
+  ) {
+    super('mesh-model', `The room runs another model than this tab. Load the room's${url === '' ? ' (ask its host for the file)' : `: ${url}`}.`, { own, wanted, url });
   }
 }

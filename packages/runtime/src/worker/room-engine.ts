@@ -1,18 +1,14 @@
 import type { MeshState, RoomEngineOptions } from '../api/mesh.ts';
 import type { GenerateRequest } from '../api/types.ts';
-import { ExpertServer } from '../engine/experts/expert-server.ts';
-import { generateInMesh } from '../engine/experts/mesh-answer.ts';
-import { MeshExperts } from '../engine/experts/mesh-experts.ts';
+import { MeshNode } from '../engine/experts/mesh-node.ts';
 import type { LoadedModel } from '../engine/loaded-model.ts';
-import type { ExpertRunner } from '../engine/experts/paged-experts.ts';
 import type { GenerateOutcome, IdHandlers, Session } from '../engine/session.ts';
-import { MeshModelError } from '../mesh/errors.ts';
 import type { Membership, RoomPeer } from '../mesh/membership.ts';
 import { MESH_DEFAULTS } from '../mesh/mesh-options.ts';
-import { Peers } from '../mesh/peers.ts';
 import { planRoom, type RoomPlan } from '../mesh/planner/plan-room.ts';
 import { PortMembership } from '../mesh/port/port-membership.ts';
-import type { ShardPlan } from '../shards/shard.ts';
+import type { ShardReader } from '../shards/shard.ts';
+import type { MeshModel } from '../mesh/planner/room.ts';
 import { meshModel, meshRoom } from './room-picture.ts';
 
 /** What happens while a room's answer comes. */
@@ -21,45 +17,35 @@ export interface RoomHandlers extends IdHandlers {
   readonly onRevise?: (kept: readonly number[]) => void;
 }
 
-/** Works with the peers of a room whose connections are at the port's other end, until that is closed. Throws `MeshModelError`. */
-export function openRoomEngine(model: LoadedModel, shards: ShardPlan, port: MessagePort, options: RoomEngineOptions): RoomEngine {
-  const room = new PortMembership(port, options.self, options.isHost, () => engine.state(), () => engine.close());
-  const engine = new RoomEngine(model, shards, room, options);
+/**
+ * Works with the peers of a room whose connections are at the port's other end, until that is closed.
+ * @param reader brings experts that are not on the GPU
+ */
+export async function openRoomEngine(model: LoadedModel, reader: ShardReader, port: MessagePort, options: RoomEngineOptions): Promise<RoomEngine> {
+  const { self, isHost, wire = MESH_DEFAULTS.wire, checkShare = MESH_DEFAULTS.checkShare } = options;
+  const node = await MeshNode.open(model, reader, { ...MESH_DEFAULTS, wire, checkShare }, { onBan: (peer, reason) => room.ban(peer, reason) });
+  const room = new PortMembership(port, self, isHost, () => engine.state(), () => engine.close());
+  const engine = new RoomEngine(node, meshModel(model.spec, reader.plan, wire), room, options);
   return engine;
 }
 
 /** A loaded model in a room: serves others' requests, and has others compute what the plan gives them. */
 export class RoomEngine {
-  readonly #mesh: MeshExperts;
-  readonly #alone: ExpertRunner;
   readonly #joined = new Map<string, RoomPeer>();
   #plan: RoomPlan | undefined;
   #isClosed = false;
 
   constructor(
-    readonly model: LoadedModel,
-    readonly shards: ShardPlan,
+    readonly node: MeshNode,
+    readonly model: MeshModel,
     readonly room: Membership,
     readonly options: RoomEngineOptions,
   ) {
-    const { context, paged } = model;
-    if (!paged) throw new MeshModelError('it has no experts, or was loaded without a GPU budget. Load an MoE model with gpuBudget ("100%" keeps all experts that came)');
-    const { wire = MESH_DEFAULTS.wire, checkShare = MESH_DEFAULTS.checkShare } = options;
-    // The server's experts are those of the mesh, which needs the peers first.
-    const peers: Peers = new Peers(
-      model.spec.hiddenSize,
-      { ...MESH_DEFAULTS, wire, checkShare },
-      { answer: (request, peer) => server.answer(request, peer), forget: (peer, conversation) => server.forget(peer, conversation) },
-      { onBan: (peer, reason) => room.ban(peer, reason) },
-    );
-    this.#mesh = new MeshExperts(context, paged, peers);
-    const server = new ExpertServer(this.#mesh.compute);
-    this.#alone = paged;
-    context.paged = this.#mesh;
     room.listen({
       onJoin: (peer) => {
+        if (peer.hello.modelId !== options.modelId) return peer.link.close('it runs another model');
         this.#joined.set(peer.name, peer);
-        peers.add(peer.link);
+        node.peers.add(peer.link);
         this.#replan();
       },
       onLeave: (name) => {
@@ -73,8 +59,7 @@ export class RoomEngine {
   generate(session: Session, request: GenerateRequest, { onRevise, ...handlers }: RoomHandlers, signal?: AbortSignal): Promise<GenerateOutcome> {
     if (this.#isClosed) return session.generate(request, handlers, signal);
     const given: number[] = [];
-    return generateInMesh(
-      this.#mesh,
+    return this.node.generate(
       session,
       request,
       {
@@ -93,7 +78,7 @@ export class RoomEngine {
   }
 
   state(): MeshState {
-    const { peers } = this.#mesh;
+    const { peers } = this.node;
     const plan = this.#plan?.tabs.get(this.room.self)?.plan;
     return {
       self: this.room.self,
@@ -107,16 +92,14 @@ export class RoomEngine {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.model.context.paged = this.#alone;
     this.room.close();
-    this.#mesh.dispose();
+    this.node.dispose();
   }
 
   #replan(): void {
-    const model = meshModel(this.model.spec, this.shards, this.#mesh.peers.options.wire);
+    if (this.#isClosed) return;
     const room = meshRoom(this.room.self, this.options.memoryBytes, [...this.#joined.values()]);
-    this.#plan = planRoom(model, room, { uses: [] }, { strategy: 'experts' }, this.#plan);
-    const plan = this.#plan.tabs.get(this.room.self)?.plan;
-    this.#mesh.plan = plan?.strategy === 'experts' ? plan : undefined;
+    this.#plan = planRoom(this.model, room, { uses: [] }, { strategy: this.options.strategy ?? 'experts' }, this.#plan);
+    this.node.plan = this.#plan.tabs.get(this.room.self)?.plan;
   }
 }

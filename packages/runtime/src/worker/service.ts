@@ -166,7 +166,7 @@ export class LocalModelService implements ModelService {
     return this.#run(async () => {
       const { openRoomEngine } = await import('./room-engine.ts');
       this.#room?.close();
-      this.#room = openRoomEngine(this.model, this.reader.plan, port, options);
+      this.#room = await openRoomEngine(this.model, this.reader, port, options);
     });
   }
 

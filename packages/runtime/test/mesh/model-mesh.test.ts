@@ -53,8 +53,11 @@ test('two models share the experts, and the tokens are those of a solo run, with
   await Promise.all([host.dispose(), guest.dispose()]);
 });
 
-test('a model without a budget is refused', async () => {
-  const model = await open();
-  await expect(model.mesh.open({ relay: relay.url, page: 'https://example.org/', ...inNode() })).rejects.toMatchObject({ code: 'mesh-model' });
-  await model.dispose();
+test('a tab with another model is told which one the room has', async () => {
+  const host = await open();
+  const room = await host.mesh.open({ relay: relay.url, page: 'https://example.org/', modelUrl: 'https://example.org/model.gguf', ...inNode() });
+  const other = await loadInNode(join(FOLDER, '../qwen3moe-q4_k_m/model.gguf'), { contextLength: 128 }, dawnGpu());
+  await expect(other.mesh.join(room.link, inNode())).rejects.toMatchObject({ code: 'mesh-model', wanted: host.info.modelId, url: 'https://example.org/model.gguf' });
+  room.close();
+  await Promise.all([host.dispose(), other.dispose()]);
 });
