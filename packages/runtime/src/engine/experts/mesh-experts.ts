@@ -8,13 +8,13 @@ import { noCounts, type SessionCounts } from '../counts.ts';
 import { encodePass } from '../encode-pass.ts';
 import { DeviceLostError } from '../errors.ts';
 import type { ForwardPlan } from '../forward.ts';
-import { Mutex } from '../mutex.ts';
 import type { PlanContext } from '../plan-context.ts';
 import type { RoutedSteps, Stage } from '../plan.ts';
 import { widestLayer } from '../scratch.ts';
 import { ExpertCompute } from './expert-compute.ts';
 import type { MeshRunner } from './mesh-answer.ts';
 import type { ExpertRunner, PagedExperts, PagedRun } from './paged-experts.ts';
+import { Turns } from './turns.ts';
 
 /** Whose pass it is. */
 interface Running {
@@ -28,7 +28,7 @@ interface Running {
  * the peers' sums when they come. Without peers it runs as `PagedExperts` does.
  */
 export class MeshExperts implements ExpertRunner, MeshRunner {
-  readonly turns = new Mutex();
+  readonly turns = new Turns();
   readonly compute: ExpertCompute;
   readonly exchange: ExpertExchange;
   readonly #staging: GPUBuffer;
@@ -36,6 +36,9 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
   readonly #sums: GPUBuffer;
   readonly #joins = new WeakMap<RoutedSteps, Promise<Step>>();
   readonly #answers = new Map<readonly Stage[], Running>();
+  /** Where tokens of other conversations keep what is in scratch while their peers compute; each holds what one pass needs. */
+  readonly #parked: GPUBuffer[] = [];
+  readonly #free: GPUBuffer[] = [];
 
   /** @param paged brings experts; its turns are held only while experts are brought and used, never while peers are waited for */
   constructor(
@@ -111,6 +114,7 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
   dispose(): void {
     const { memory } = this.context;
     this.compute.dispose();
+    for (const buffer of this.#parked) memory.destroy(buffer);
     memory.destroy(this.#sums);
     memory.destroy(this.#staging);
   }
@@ -153,15 +157,52 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
     let encoder = this.#device.createCommandEncoder();
     counts.dispatches += encodePass(encoder, steps.slice(end, joined), size);
     if (sums) {
-      this.#device.queue.submit([encoder.finish()]);
+      const arrived = this.#wait(encoder, routed, size, running, sums);
       counts.submits++;
-      encoder = this.#device.createCommandEncoder();
-      this.#device.queue.writeBuffer(this.#sums, 0, await sums);
+      const { peerSums, restored } = await arrived;
+      encoder = restored;
+      this.#device.queue.writeBuffer(this.#sums, 0, peerSums);
       running.ledger.check();
       counts.dispatches += encodePass(encoder, [await this.#joinOf(routed)], size);
     }
     counts.dispatches += encodePass(encoder, steps.slice(joined), size);
     return encoder;
+  }
+
+  /**
+   * Submits what is encoded and waits for the peers. With several conversations, tokens of others run meanwhile: what this
+   * one has in scratch is put aside, and the returned encoder begins with bringing it back.
+   */
+  async #wait(encoder: GPUCommandEncoder, routed: RoutedSteps, size: BatchSize, { isDecode }: Running, sums: Promise<Float32Array<ArrayBuffer>>): Promise<{ readonly peerSums: Float32Array<ArrayBuffer>; readonly restored: GPUCommandEncoder }> {
+    // Each answer has two lists of stages. A prompt's pass is large, and goes through at one go.
+    const isShared = isDecode && size.tokens === 1 && this.#answers.size > 2;
+    const live = isShared ? this.#live(routed) : [];
+    const bytes = this.context.spec.hiddenSize * 4;
+    const park = isShared ? (this.#free.pop() ?? this.#makePark()) : undefined;
+    for (const [i, buffer] of live.entries()) if (park) encoder.copyBufferToBuffer(buffer, 0, park, i * bytes, bytes);
+    this.#device.queue.submit([encoder.finish()]);
+    try {
+      const peerSums = await (park ? this.turns.pause(sums) : sums);
+      const restored = this.#device.createCommandEncoder();
+      for (const [i, buffer] of live.entries()) if (park) restored.copyBufferToBuffer(park, i * bytes, buffer, 0, bytes);
+      return { peerSums, restored };
+    } finally {
+      // The queue runs in order: who gets it next writes to it after this has been read.
+      if (park) this.#free.push(park);
+    }
+  }
+
+  /** What the steps from `joined` on read of what came before. */
+  #live({ layer, out }: RoutedSteps): readonly GPUBuffer[] {
+    const { scratch, spec } = this.context;
+    const hasMlp = this.compute.moe(layer)?.shared.kind === 'parallel';
+    return [...new Set([scratch.x, out, ...(hasMlp ? [this.context.activations('mlp_output', spec.hiddenSize)] : [])])];
+  }
+
+  #makePark(): GPUBuffer {
+    const park = this.context.memory.storage('mesh.parked', 3 * this.context.spec.hiddenSize * 4);
+    this.#parked.push(park);
+    return park;
   }
 
   /** The experts that are computed here, in as many rounds as they need; kernels see no others, resident or not. */
