@@ -1,4 +1,5 @@
-import { AnswerLedger } from './answer-ledger.ts';
+import type { AnswerLedger } from './answer-ledger.ts';
+import { Convoy } from './convoy.ts';
 import { addRows, takeExperts, type ComputeExperts, type ExpertWork, type WorkPart } from './expert-work.ts';
 import { answerFrameBytes, workFrameBytes } from './frames.ts';
 import { inTime } from './in-time.ts';
@@ -37,9 +38,11 @@ interface PeerPart extends WorkPart {
   readonly relay: boolean;
 }
 
-/** A layer step under way, by the plan that it began with. */
-interface Step extends StepOf {
-  readonly holders: readonly (readonly string[])[];
+/** A layer step of some answers under way, by the plan that it began with. */
+interface Step {
+  /** Those whose tokens it has: they share what it costs. */
+  readonly answers: readonly StepOf[];
+  readonly layers: ExpertsPlan['layers'];
   readonly relays: ExpertsPlan['relays'];
 }
 
@@ -53,6 +56,7 @@ export class ExpertExchange {
   readonly #checks = new Set<Promise<void>>();
   readonly #draw: CheckDraw;
   #results = 0;
+  readonly convoy = new Convoy((work, answers) => this.#exchange(work, answers));
   plan: ExpertsPlan | undefined;
 
   /** @param compute does work at home: in a peer's stead, and to check it @param expertWidth hidden width of a layer's experts */
@@ -70,24 +74,33 @@ export class ExpertExchange {
     return !this.plan || !this.peers.names.some((name) => this.peers.isReady(name));
   }
 
-  /** Sends a layer step's frames. */
+  /** Shares a layer step out and sends its frames; with other conversations, when all have come to a step. */
   begin(work: ExpertWork, of: StepOf): Flight {
-    const step = { ...of, holders: this.#holders(work), relays: this.plan?.relays ?? NO_RELAYS };
-    const { home, parts } = this.#split(work, step, new Set());
     const { counts } = of.answer;
     counts.choices += work.experts.length;
-    if (parts.length === 0) return { home, sums: undefined };
-    counts.remoteChoices += parts.reduce((sum, part) => sum + part.work.experts.length, 0);
-    const sums = this.#sums(work, parts, step);
+    const home = this.#split(work, this.#step([of]), new Set()).home;
+    const away = takeExperts(work, new Set(Array.from(work.experts).filter((expert) => !home.has(expert))));
+    if (!away) {
+      // Others need not wait for who may not come to a step for long.
+      this.end(of.answer);
+      return { home, sums: undefined };
+    }
+    counts.remoteChoices += away.work.experts.length;
+    const sums = this.#awaySums(away, work, of);
     // Who begins a step may fail before it comes to wait for this.
     sums.catch(() => {});
     return { home, sums };
   }
 
+  /** An answer goes on without peers, or has ended: other conversations do not wait for it. */
+  end(answer: AnswerLedger): void {
+    this.convoy.leave(answer);
+  }
+
   /** Does work for a peer: what others hold, by our own plan, is passed on to them. Throws what computing here throws. */
   relay(work: ExpertWork): Promise<Float32Array<ArrayBuffer>> {
-    const step = { answer: new AnswerLedger(), position: 0, isDecode: false, holders: this.#holders(work), relays: NO_RELAYS };
-    return this.#elsewhere(work, new Set(), step);
+    const step = { ...this.#step([]), relays: NO_RELAYS };
+    return this.#sums(work, new Set(), step);
   }
 
   /** Waits until all results that were drawn have been checked. */
@@ -95,12 +108,19 @@ export class ExpertExchange {
     await Promise.all(this.#checks);
   }
 
-  #holders({ layer }: ExpertWork): readonly (readonly string[])[] {
-    return this.plan?.layers.find((placement) => placement.layer === layer)?.holders ?? [];
+  #step(answers: readonly StepOf[]): Step {
+    return { answers, layers: this.plan?.layers ?? [], relays: this.plan?.relays ?? NO_RELAYS };
   }
 
-  #split(work: ExpertWork, { holders, relays }: Step, tried: ReadonlySet<string>): { readonly home: ReadonlySet<number>; readonly parts: readonly PeerPart[] } {
+  async #awaySums(away: WorkPart, work: ExpertWork, of: StepOf): Promise<Float32Array<ArrayBuffer>> {
+    const sums = new Float32Array(work.x.length);
+    addRows(sums, await (of.isDecode ? this.convoy.step(away.work, of) : this.#exchange(away.work, [of])), away.rows, this.peers.width);
+    return sums;
+  }
+
+  #split(work: ExpertWork, { layers, relays }: Step, tried: ReadonlySet<string>): { readonly home: ReadonlySet<number>; readonly parts: readonly PeerPart[] } {
     const canAsk = (peer: string) => !tried.has(peer) && this.peers.isReady(peer);
+    const holders = layers.find(({ layer }) => layer === work.layer)?.holders ?? [];
     const split = splitExperts(work.experts, holders, canAsk);
     const home = split.get(HOME) ?? new Set();
     const parts = [...throughRelays(split, relays, canAsk)].flatMap(([peer, { experts, relay }]) => {
@@ -110,14 +130,11 @@ export class ExpertExchange {
     return { home, parts };
   }
 
-  /** Adds up in the order of the peers' names, whoever answers first. */
-  async #sums(work: ExpertWork, parts: readonly PeerPart[], step: Step): Promise<Float32Array<ArrayBuffer>> {
+  /** Asks for the sums of what is not home's. */
+  async #exchange(work: ExpertWork, answers: readonly StepOf[]): Promise<Float32Array<ArrayBuffer>> {
     const begun = performance.now();
-    const { width } = this.peers;
-    const results = await Promise.all(parts.map((part) => this.#result(part, new Set(), step)));
-    step.answer.counts.stepMs.push(performance.now() - begun);
-    const sums = new Float32Array(work.tokens * width);
-    for (const [i, { rows }] of parts.entries()) addRows(sums, results[i] ?? new Float32Array(0), rows, width);
+    const sums = await this.#sums(work, new Set(), this.#step(answers));
+    for (const { answer } of answers) answer.counts.stepMs.push(performance.now() - begun);
     if (this.#checks.size >= MOST_CHECKS) await Promise.race(this.#checks);
     return sums;
   }
@@ -126,22 +143,21 @@ export class ExpertExchange {
     const { peer: name, work } = part;
     const peer = this.peers.get(name);
     const without = new Set([...tried, name]);
-    if (!peer) return this.#elsewhere(work, without, step);
+    if (!peer) return this.#sums(work, without, step);
     const asked = this.#ask(peer, part, step);
     const first = await inTime(asked, peer.times.hedgeMs(work.tokens));
     if (typeof first !== 'string') return first;
     peer.rest(first);
-    return firstOf(asked, this.#elsewhere(work, without, step));
+    return firstOf(asked, this.#sums(work, without, step));
   }
 
-  /** Somebody else does what a peer was asked: other holders, or home. */
-  async #elsewhere(work: ExpertWork, tried: ReadonlySet<string>, step: Step): Promise<Float32Array<ArrayBuffer>> {
+  /** Sums of what home computes in somebody's stead and of what others are asked, added up in the order of the peers' names, whoever answers first. */
+  async #sums(work: ExpertWork, tried: ReadonlySet<string>, step: Step): Promise<Float32Array<ArrayBuffer>> {
     const { width } = this.peers;
     const { home, parts } = this.#split(work, step, tried);
-    const { counts } = step.answer;
     const own = takeExperts(work, home);
-    counts.resends += parts.length;
-    counts.failovers += own ? 1 : 0;
+    if (tried.size > 0) this.#count(step, 'resends', parts.length);
+    if (own) this.#count(step, 'failovers', 1);
     const [ownSums, ...others] = await Promise.all([own && this.compute(own.work), ...parts.map((part) => this.#result(part, tried, step))]);
     const sums = new Float32Array(work.tokens * width);
     if (own && ownSums) addRows(sums, ownSums, own.rows, width);
@@ -152,23 +168,31 @@ export class ExpertExchange {
   async #ask(peer: Peer, { work, relay }: PeerPart, step: Step): Promise<Float32Array<ArrayBuffer>> {
     const { wire } = this.peers.options;
     const { width } = this.peers;
-    this.#count(step, 'bytesSent', workFrameBytes(wire, work.tokens, work.experts.length, width));
+    this.#countFrame(step, 'bytesSent', workFrameBytes(wire, work.tokens, work.experts.length, width));
     const { rows }: Answer = await peer.ask(work.tokens, (id) => ({ kind: 'work', id, format: wire, relay, work }));
-    this.#count(step, 'bytesReceived', answerFrameBytes(wire, work.tokens, width));
+    this.#countFrame(step, 'bytesReceived', answerFrameBytes(wire, work.tokens, width));
     // The model's own numbers may have overflowed: that is seen at home.
     if (!areFinite(rows)) return this.#judgeBroken(peer.name, work);
     const result = ++this.#results;
-    step.answer.use(peer.name, result, step.position);
+    for (const { answer, position } of step.answers) answer.use(peer.name, result, position);
     if (this.#draw.next()) this.#check(peer.name, work, rows, result, step);
     return rows;
   }
 
-  #count({ answer: { counts }, isDecode }: Step, way: 'bytesSent' | 'bytesReceived', bytes: number): void {
-    counts[way] += bytes;
-    counts.messages++;
-    if (!isDecode) return;
-    counts.decodeBytes += bytes;
-    counts.decodeMessages++;
+  /** What several answers share counts as a part for each. */
+  #count({ answers }: Step, what: 'resends' | 'failovers' | 'checks', times: number): void {
+    for (const { answer } of answers) answer.counts[what] += times / answers.length;
+  }
+
+  #countFrame({ answers }: Step, way: 'bytesSent' | 'bytesReceived', bytes: number): void {
+    for (const { answer, isDecode } of answers) {
+      const { counts } = answer;
+      counts[way] += bytes / answers.length;
+      counts.messages += 1 / answers.length;
+      if (!isDecode) continue;
+      counts.decodeBytes += bytes / answers.length;
+      counts.decodeMessages += 1 / answers.length;
+    }
   }
 
   async #judgeBroken(peer: string, work: ExpertWork): Promise<Float32Array<ArrayBuffer>> {
@@ -180,7 +204,7 @@ export class ExpertExchange {
   #check(peer: string, work: ExpertWork, rows: Float32Array, result: number, step: Step): void {
     const { wire } = this.peers.options;
     const { width } = this.peers;
-    step.answer.counts.checks++;
+    this.#count(step, 'checks', 1);
     const check = async (): Promise<void> => {
       // What cannot be computed here, e.g. since an expert cannot be had, cannot be checked.
       const own = await this.compute(asReceived(work, wire)).catch(() => undefined);

@@ -29,6 +29,20 @@ export function workOf(layer: number, topK: number, ids: Uint32Array, weights: F
   return { layer, tokens, counts: new Uint8Array(tokens).fill(topK), experts: Uint16Array.from(ids), weights, x };
 }
 
+/** Works of one layer as one, their tokens one after the other. */
+export function concatWork(works: readonly ExpertWork[]): ExpertWork {
+  const [first, ...others] = works;
+  if (!first || others.length === 0) return first ?? { layer: 0, tokens: 0, counts: new Uint8Array(), experts: new Uint16Array(), weights: new Float32Array(), x: new Float32Array() };
+  return {
+    layer: first.layer,
+    tokens: works.reduce((sum, { tokens }) => sum + tokens, 0),
+    counts: Uint8Array.from(works.flatMap(({ counts }) => [...counts])),
+    experts: Uint16Array.from(works.flatMap(({ experts }) => [...experts])),
+    weights: Float32Array.from(works.flatMap(({ weights }) => [...weights])),
+    x: Float32Array.from(works.flatMap(({ x }) => [...x])),
+  };
+}
+
 /** What a work's tokens ask of some experts; each token once, in order. Undefined where no token asks for any. */
 export function takeExperts(work: ExpertWork, wanted: ReadonlySet<number>): WorkPart | undefined {
   const width = work.x.length / work.tokens;

@@ -27,16 +27,15 @@ describe('a room of three', () => {
     }
   }
 
-  it('conversations of one tab run side by side, and peers answer several at a time', async () => {
+  it('conversations of one tab share their frames, and write what each writes alone', async () => {
     const prompts = [PROMPT, ...OTHERS];
+    const frames = () => [...room.links.values()].reduce((sum, [atHome]) => sum + atHome.sent.length, 0);
     const alone: (readonly number[])[] = [];
     for (const prompt of prompts) alone.push(await answer(prompt, robust_tokens));
     expect(alone[0]).toEqual(EXPECTED);
-    // Slow enough that what all of them ask for is on its way together.
-    for (const [atHome] of room.links.values()) atHome.conditions.delayMs = 20;
+    const before = frames();
     expect(await Promise.all(prompts.map((prompt) => answer(prompt, robust_tokens)))).toEqual(alone);
-    for (const { mesh } of room.helpers) expect(mesh.expertServer.runs).toBeLessThan(mesh.expertServer.answered);
-    for (const [atHome] of room.links.values()) atHome.conditions.delayMs = 0;
+    expect(frames() - before).toBeLessThan(before / 2);
     expect(room.stray).toEqual([]);
   });
 
@@ -62,7 +61,7 @@ describe('a room of three', () => {
 });
 
 describe.each(['f16', 'int8'] as const)('activations as %s', (wire) => {
-  it('pass their checks, and most tokens stay', async () => {
+  it('are within what checks allow', async () => {
     const room = await openRoom(FOLDER, { tabs: 2, mesh: { wire, checkShare: 1 } });
     const session = await room.home.model.createSession();
     const { ids, mesh } = await room.home.mesh.generate(session, { promptIds: PROMPT, maxTokens: 4, stopIds: [] }, {});

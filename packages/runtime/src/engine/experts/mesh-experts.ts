@@ -87,6 +87,7 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
   end({ prefill, decode }: ForwardPlan, ledger: AnswerLedger): void {
     this.#answers.delete(prefill);
     this.#answers.delete(decode);
+    this.exchange.end(ledger);
     this.peers.end(ledger);
   }
 
@@ -98,7 +99,10 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
   async run(what: PagedRun): Promise<GPUCommandEncoder> {
     const running = this.#answers.get(what.stages) ?? { ledger: new AnswerLedger(), isDecode: false };
     running.ledger.check();
-    if (this.exchange.isAlone) return this.#runAlone(what);
+    if (this.exchange.isAlone) {
+      this.exchange.end(running.ledger);
+      return this.#runAlone(what);
+    }
     if (running.isDecode) running.ledger.counts.decodeTokens += what.size.tokens;
     const { loads, bytesLoaded } = this.residency;
     const counts = what.counts ?? noCounts();
