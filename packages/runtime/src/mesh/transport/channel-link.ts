@@ -89,7 +89,13 @@ export class ChannelLink implements PeerLink {
     this.#queuedBytes -= frame.length;
     for (const slice of slicesOf(frame, number)) {
       this.#throwIfClosed();
-      this.channel.send(slice);
+      try {
+        this.channel.send(slice);
+      } catch {
+        // It has closed, and the event that tells is still on its way.
+        this.#close('the peer is gone');
+        this.#throwIfClosed();
+      }
       this.#traffic.bytesSent += slice.length;
       if (this.channel.bufferedAmount > HIGH_WATER) await new Promise<void>((drained) => (this.#wake = drained));
     }

@@ -31,7 +31,6 @@ export function delayOf(bytes: number, { rtt = 0, jitter = 0, loss = 0 }: LinkCo
 
 /** A channel whose messages leave later, as over a link of these conditions. */
 export class ConditionedChannel implements MessageChannelLike {
-  #delayedBytes = 0;
   #isClosed = false;
   /** When the last message leaves: where order is kept, none overtakes it. */
   #lastAt = 0;
@@ -64,19 +63,17 @@ export class ConditionedChannel implements MessageChannelLike {
     return this.channel.bufferedAmount;
   }
 
-  get delayedBytes(): number {
-    return this.#delayedBytes;
-  }
-
   send(data: string | ArrayBufferView<ArrayBuffer>): void {
     const bytes = typeof data === 'string' ? data.length : data.byteLength;
     const now = performance.now();
     const at = Math.max(now + delayOf(bytes, this.conditions, this.random), this.isOrdered ? this.#lastAt : 0);
     this.#lastAt = at;
-    this.#delayedBytes += bytes;
     setTimeout(() => {
-      this.#delayedBytes -= bytes;
-      if (!this.#isClosed) this.channel.send(data);
+      try {
+        if (!this.#isClosed) this.channel.send(data);
+      } catch {
+        // Closed meanwhile: lost, as on any link.
+      }
     }, at - now);
   }
 

@@ -52,7 +52,13 @@ export class ControlChannel {
 
   /** Nothing happens where the channel is closed. */
   send(message: ControlMessage): void {
-    if (!this.#end) this.channel.send(JSON.stringify(message));
+    if (this.#end) return;
+    try {
+      this.channel.send(JSON.stringify(message));
+    } catch {
+      // It has closed, and the event that tells is still on its way.
+      this.#close(undefined);
+    }
   }
 
   /** Nothing is sent or heard any more. The connection's owner closes what lies below. */
