@@ -5,6 +5,8 @@ import type { StackedWeights } from './planar.ts';
 import type { Step } from './step.ts';
 import { stackedRequest } from './weights.ts';
 
+/** Passes of up to so many tokens have kernels of their own (few/). */
+export const MOST_FEW = 8;
 /** Up to so many rows gemm_thin.wesl takes, whose small tiles occupy a GPU with a router's few outputs. */
 const MOST_THIN_ROWS = 256;
 const THIN_TILE: GemmTile = { rows: 16, columns: 16, conditions: {} };
@@ -36,6 +38,7 @@ export interface GemmArgs {
 /** Matrix product for the batch's tokens: out[t] = scale · (W x[t] + bias), or out[t] += that. */
 export async function gemm(context: ShaderContext, args: GemmArgs): Promise<Step> {
   const { label, x, weights, out, outOffset = 0, bias, scale = 1, residual = false, batch, maxTokens } = args;
+  if (maxTokens <= MOST_FEW) return (await import('./few/few.ts')).gemmFew(context, args);
   const { conditions, constants, rows } = stackedRequest(label, weights);
   const outStride = args.outStride ?? rows;
   if (outOffset + rows > outStride) throw new KernelArgumentError(label, `${rows} outputs from ${outOffset} on in rows of ${outStride}`);

@@ -1,6 +1,7 @@
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
 import { activationCondition, biasRequest, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
+import { MOST_FEW } from './gemm.ts';
 import { gemmTile } from './gemm-tile.ts';
 import { DOWN_DISPATCH_OFFSET, GATE_UP_DISPATCH_OFFSET } from './moe-plan.ts';
 import type { ExpertPool } from './planar.ts';
@@ -13,6 +14,9 @@ interface GroupedGemmArgs {
   /** [experts] u32: the slot of each expert, 0xffffffff where it is absent. */
   readonly slots: GPUBufferBinding;
   readonly pool: ExpertPool;
+  readonly topK: number;
+  /** Most tokens in a pass. */
+  readonly maxTokens: number;
 }
 
 export interface GroupedGateUpArgs extends GroupedGemmArgs {
@@ -20,7 +24,6 @@ export interface GroupedGateUpArgs extends GroupedGemmArgs {
   readonly x: GPUBufferBinding;
   /** [tokens · topK, width] f32 in the plan's row order, written; rows of absent experts are left as they are */
   readonly hidden: GPUBufferBinding;
-  readonly topK: number;
   readonly activation: ExpertActivation;
   /** [tokens, topK] f32: factors on the experts' inputs */
   readonly inputWeights?: GPUBufferBinding;
@@ -38,7 +41,8 @@ export interface GroupedDownArgs extends GroupedGemmArgs {
  * (up alone for `gelu`), `width` rows of d, and may differ in type; 4 pages at most.
  */
 export async function groupedGateUp(context: ShaderContext, args: GroupedGateUpArgs): Promise<Step> {
-  const { label, x, plan, slots, pool, hidden, topK, activation, inputWeights } = args;
+  const { label, x, plan, slots, pool, hidden, topK, activation, inputWeights, maxTokens } = args;
+  if (maxTokens <= MOST_FEW) return (await import('./few/few.ts')).gateUpFew(context, args);
   const matrices = gateUpMatrices(label, pool, activation);
   const { rows, cols } = matrices.UP;
   if (rows % 32 !== 0) throw new KernelArgumentError(label, `experts of width ${rows}; must be a multiple of 32`);
@@ -58,7 +62,8 @@ export async function groupedGateUp(context: ShaderContext, args: GroupedGateUpA
 
 /** A pass's experts, second half: down · hidden for each assignment. The pool's matrix is down, d rows of `width`; 4 pages at most. */
 export async function groupedDown(context: ShaderContext, args: GroupedDownArgs): Promise<Step> {
-  const { label, hidden, plan, slots, pool, out } = args;
+  const { label, hidden, plan, slots, pool, out, maxTokens } = args;
+  if (maxTokens <= MOST_FEW) return (await import('./few/few.ts')).downFew(context, args);
   const down = downMatrix(label, pool);
   const { conditions, constants, bindings } = poolRequest(context, label, pool, { DOWN: down }, 4);
   const bias = biasRequest(label, pool, ['DOWN']);

@@ -3,7 +3,7 @@ import type { LayerSpec, MoeSpec, NormSpec, ParallelNorms } from '../model/spec.
 import { expertSteps, type ExpertGroup, type Mode, type Steps } from './expert-steps.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { Tap } from './plan.ts';
-import type { SessionBuffers } from './session-buffers.ts';
+import type { PassBuffers } from './session-buffers.ts';
 
 /** Where an FFN's outputs go: `out` is added to, or overwritten by the first of them. */
 export type Target = Pick<ExpertGroup, 'out' | 'residual' | 'scale'>;
@@ -23,7 +23,7 @@ export interface BesideSteps {
 type WithBeside = MoeSpec & { readonly shared: Exclude<MoeSpec['shared'], { readonly kind: 'none' }> };
 
 /** A shared expert or a dense MLP runs as a pool of one expert that every token uses. */
-export function besideSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, ffn: WithBeside, routed: BesideSteps['routed'], mode: Mode): BesideSteps {
+export function besideSteps(plan: PlanContext, session: PassBuffers, layer: LayerSpec, ffn: WithBeside, routed: BesideSteps['routed'], mode: Mode): BesideSteps {
   const { scratch, spec } = plan;
   const { index } = layer;
   const { shared, topK, activation } = ffn;

@@ -2,7 +2,7 @@ import { expertDown, expertGateUp, groupedDown, groupedGateUp, moeGather, moePla
 import type { Activation } from '../model/spec.ts';
 import type { PlacedExperts } from '../residency/placement.ts';
 import type { PlanContext } from './plan-context.ts';
-import type { SessionBuffers } from './session-buffers.ts';
+import type { PassBuffers } from './session-buffers.ts';
 
 export type Mode = 'decode' | 'prefill';
 
@@ -41,7 +41,7 @@ export interface ExpertGroup {
 export type ExpertPlan = Pick<PlanContext, 'shaders' | 'spec' | 'chunk' | 'moePlanBuffer'> & { readonly scratch: Pick<PlanContext['scratch'], 'expertOut'> };
 
 /** The experts themselves, in two halves: hidden rows, then the weighted sum of the chosen experts' outputs. */
-export function expertSteps(plan: ExpertPlan, session: Pick<SessionBuffers, 'batch'>, group: ExpertGroup, mode: Mode): readonly [first: Steps, second: Steps] {
+export function expertSteps(plan: ExpertPlan, session: Pick<PassBuffers, 'batch'>, group: ExpertGroup, mode: Mode): readonly [first: Steps, second: Steps] {
   const { shaders, scratch, spec } = plan;
   const { placed, experts, topK, activation, route, hidden, residual, scale } = group;
   const onInput = group.inputWeights ? { inputWeights: group.inputWeights } : {};
@@ -63,10 +63,10 @@ export function expertSteps(plan: ExpertPlan, session: Pick<SessionBuffers, 'bat
   return [
     [
       moePlan(shaders, { label: label('plan'), ids, experts, topK, maxTokens, gateUp, down, batch: { buffer: session.batch }, plan: tables }),
-      groupedGateUp(shaders, { label: label('gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation, ...onInput }),
+      groupedGateUp(shaders, { label: label('gate_up'), x, plan: tables, slots: table, pool: gateUp, hidden, topK, activation, maxTokens, ...onInput }),
     ],
     [
-      groupedDown(shaders, { label: label('down'), hidden, plan: tables, slots: table, pool: down, out: expertOut }),
+      groupedDown(shaders, { label: label('down'), hidden, plan: tables, slots: table, pool: down, out: expertOut, topK, maxTokens }),
       moeGather(shaders, { label: label('gather'), y: expertOut, weights, out, width: spec.hiddenSize, topK, scale, residual }),
     ],
   ];

@@ -4,7 +4,7 @@ import type { BesideSteps, Target } from './beside.ts';
 import { expertSteps, type Mode, type Route, type Steps } from './expert-steps.ts';
 import { joinResidual } from './join-residual.ts';
 import { normStep } from './norm.ts';
-import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.ts';
+import { moeLayers, RESULT_BYTES, type PassBuffers } from './session-buffers.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { RoutedSteps, Tap } from './plan.ts';
 import { ROUTE_BYTES, routerRows } from './scratch.ts';
@@ -17,7 +17,7 @@ export interface FfnSteps {
 }
 
 /** Norm, router and experts of one layer. A dense FFN runs as one expert that every token uses with weight 1. */
-export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, mode: Mode): Promise<FfnSteps> {
+export async function ffnSteps(plan: PlanContext, session: PassBuffers, layer: LayerSpec, mode: Mode): Promise<FfnSteps> {
   const { scratch } = plan;
   const { index, ffn } = layer;
   const label = (stage: string) => `layer.${index}.${stage}`;
@@ -56,7 +56,7 @@ export async function ffnSteps(plan: PlanContext, session: SessionBuffers, layer
 }
 
 /** What runs beside the routed experts, whose code comes with the models that have something there. */
-async function besideSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, ffn: MoeSpec, route: Route, target: Target, mode: Mode): Promise<BesideSteps> {
+async function besideSteps(plan: PlanContext, session: PassBuffers, layer: LayerSpec, ffn: MoeSpec, route: Route, target: Target, mode: Mode): Promise<BesideSteps> {
   const routed = { ...target, x: plan.scratch.normed, weights: route.weights };
   if (ffn.shared.kind === 'none') return { before: [], after: [], routed, taps: [] };
   const beside = await import('./beside.ts');
@@ -64,7 +64,7 @@ async function besideSteps(plan: PlanContext, session: SessionBuffers, layer: La
 }
 
 /** Each MoE layer's choice has a place of its own: in decode within the result that the host reads. */
-function routeBuffers({ scratch, spec }: PlanContext, session: SessionBuffers, layer: number, mode: Mode): Route {
+function routeBuffers({ scratch, spec }: PlanContext, session: PassBuffers, layer: number, mode: Mode): Route {
   const weights = { buffer: scratch.expertWeights };
   const place = moeLayers(spec).findIndex(({ index }) => index === layer);
   const stride = scratch.expertIdsStride;
@@ -78,7 +78,7 @@ function ffnNormStep(plan: PlanContext, { index, ffnNorm }: LayerSpec): Promise<
 }
 
 /** The router's product, and the FFN's norm, which both read unless the router has a norm of its own. */
-function routerLogitsSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, { router }: MoeSpec, out: GPUBufferBinding, mode: Mode): Steps {
+function routerLogitsSteps(plan: PlanContext, session: PassBuffers, layer: LayerSpec, { router }: MoeSpec, out: GPUBufferBinding, mode: Mode): Steps {
   const { shaders, scratch, spec, weights } = plan;
   const { index, ffnNorm } = layer;
   const { eps } = ffnNorm;

@@ -60,17 +60,19 @@ async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'de
   return Promise.all([embedding, ...plan.spec.layers.map(layer)]);
 }
 
-function samplerSteps({ shaders, scratch, spec, samplerScratch }: PlanContext, session: SessionBuffers, mode: SamplerMode): Promise<readonly Step[]> {
+/** Chooses a session's next token. @param logits [vocab] f32 */
+export function samplerSteps(plan: PlanContext, session: SessionBuffers, mode: SamplerMode, logits: GPUBufferBinding = { buffer: plan.scratch.logits }, scratch = plan.samplerScratch): Promise<readonly Step[]> {
+  const { shaders, spec } = plan;
   return sampler(shaders, {
     label: 'sample',
     mode,
-    logits: { buffer: scratch.logits },
+    logits,
     vocab: spec.vocabSize,
     sampling: { buffer: session.sampling },
     seen: { buffer: session.seen },
     batch: { buffer: session.batch },
     ids: { buffer: session.ids },
     result: { buffer: session.result, size: 16 },
-    scratch: { buffer: samplerScratch },
+    scratch: { buffer: scratch },
   });
 }

@@ -3,9 +3,9 @@ import { normStep } from './norm.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { SessionBuffers } from './session-buffers.ts';
 
-/** Looks the batch's ids up, one dispatch for each piece that the table is cut into; then adds learned positions, where the model has them. */
-export function embeddingSteps(plan: PlanContext, session: SessionBuffers): Promise<readonly Step[]> {
-  const { shaders, scratch, weights, spec, chunk } = plan;
+/** Looks the batch's ids up, one dispatch for each piece that the table is cut into; then adds learned positions, where the model has them. @param out [tokens, d] */
+export function embeddingSteps(plan: PlanContext, session: SessionBuffers, out: GPUBufferBinding = { buffer: plan.scratch.x }): Promise<readonly Step[]> {
+  const { shaders, weights, spec, chunk } = plan;
   const lookUp = weights.tensor('token_embd.weight').pieces.map(({ buffer, matrix, firstRow }, piece) =>
     embed(shaders, {
       label: 'embed',
@@ -13,19 +13,19 @@ export function embeddingSteps(plan: PlanContext, session: SessionBuffers): Prom
       batch: { buffer: session.batch },
       table: { binding: { buffer }, matrices: [matrix] },
       firstRow,
-      out: { buffer: scratch.x },
+      out,
       scale: spec.embedding.scale,
       maxTokens: chunk,
       // One piece is enough to note what was seen.
       ...(piece === 0 ? { seen: { buffer: session.seen } } : {}),
     }),
   );
-  return Promise.all(spec.embedding.learnedPositions ? [...lookUp, positionsStep(plan, session)] : lookUp);
+  return Promise.all(spec.embedding.learnedPositions ? [...lookUp, positionsStep(plan, session, out)] : lookUp);
 }
 
-async function positionsStep({ shaders, scratch, weights }: PlanContext, session: SessionBuffers): Promise<Step> {
+async function positionsStep({ shaders, weights }: PlanContext, session: SessionBuffers, x: GPUBufferBinding): Promise<Step> {
   const { addPositions } = await import('@gatefold/shaders/rare');
-  return addPositions(shaders, { label: 'positions', x: { buffer: scratch.x }, table: weights.stacked('position_embd.weight'), batch: { buffer: session.batch } });
+  return addPositions(shaders, { label: 'positions', x, table: weights.stacked('position_embd.weight'), batch: { buffer: session.batch } });
 }
 
 /** Final norm and logits of the batch's last token; one dispatch for each piece of the output matrix. */
@@ -59,9 +59,9 @@ export function outputBias({ weights, spec }: PlanContext, firstRow: number, row
   return spec.output.bias ? { bias: { ...weights.vector('output.bias'), offset: firstRow * 4, size: rows * 4 } } : {};
 }
 
-/** Soft-caps logits in place, where the model does. @param rows those of the pass's tokens, or one */
-export function softcapSteps({ shaders, spec }: PlanContext, x: GPUBufferBinding, rows: 'tokens' | 'one'): readonly Promise<Step>[] {
+/** Soft-caps logits in place, where the model does. @param rows those of the pass's tokens, or one @param width of a row */
+export function softcapSteps({ shaders, spec }: PlanContext, x: GPUBufferBinding, rows: 'tokens' | 'one', width = spec.vocabSize): readonly Promise<Step>[] {
   const cap = spec.output.softcap;
   if (cap === 0) return [];
-  return [import('@gatefold/shaders/rare').then(({ softcap }) => softcap(shaders, { label: 'logits_softcap', x, width: spec.vocabSize, cap, rows }))];
+  return [import('@gatefold/shaders/rare').then(({ softcap }) => softcap(shaders, { label: 'logits_softcap', x, width, cap, rows }))];
 }

@@ -27,6 +27,8 @@ export class LoadedModel {
   readonly #uploader: Uploader;
   readonly contextLength: number;
   #context: PlanContext | undefined;
+  /** Sessions so far. */
+  #created = 0;
   #paged: PagedExperts | undefined;
   #lost: DeviceLostError | undefined;
   #disposed = false;
@@ -150,6 +152,7 @@ export class LoadedModel {
       buffers.destroy();
       throw new OutOfGpuMemoryError(kvBytes, failure.message);
     }
+    if (this.#created++ > 0) context.batch ??= (await import('./batch/decode-batch.ts')).DecodeBatch.of(context);
     const session = new Session(context, buffers, await forwardPlan(context, buffers));
     this.#sessions.add(session);
     if (this.#disposed) this.disposeSession(session);
@@ -176,7 +179,7 @@ export class LoadedModel {
     const sessions = [...this.#sessions];
     const ringBytes = sessions.reduce((sum, session) => sum + session.ringBytes, 0);
     return {
-      gpuBytes: this.memory.bytes + this.#uploader.bytes + ringBytes + (this.#paged?.bytes ?? 0),
+      gpuBytes: this.memory.bytes + this.#uploader.bytes + ringBytes + (this.#paged?.bytes ?? 0) + (this.#context?.batch?.ringBytes ?? 0),
       gpuBuffers: this.memory.buffers,
       weightBytes: this.weights.bytes,
       expertBytes: this.weights.expertBytes,
@@ -192,6 +195,7 @@ export class LoadedModel {
     for (const session of this.#sessions) session.dispose();
     this.#sessions.clear();
     this.#uploader.dispose();
+    this.#context?.batch?.dispose();
     this.#paged?.dispose();
     this.memory.destroyAll();
   }

@@ -3,11 +3,14 @@ import type { ModelSpec, RopeSpec } from '../model/spec.ts';
 import { LimitError } from '../residency/errors.ts';
 import type { ModelWeights } from '../residency/weights.ts';
 import type { GpuMemory } from '../residency/gpu-memory.ts';
+import type { DecodeBatch } from './batch/decode-batch.ts';
 import type { ExpertRunner } from './experts/paged-experts.ts';
 import { Scratch } from './scratch.ts';
 
 /** What all sessions of a loaded model share on the GPU: weights, scratch, RoPE tables, constants. */
 export class PlanContext {
+  /** Where sessions that generate at the same time can share passes, once there is more than one. */
+  batch: DecodeBatch | undefined;
   readonly scratch: Scratch;
   /** The router's choice in a dense layer, which is a MoE of one expert: expert 0 for each token … */
   readonly denseIds: GPUBuffer;

@@ -8,6 +8,9 @@ export const BATCH_BYTES = 256;
 /** id, status, log-probability, position: what the sampler writes. */
 export const RESULT_BYTES = 256;
 
+/** What a pass says of its tokens, and where the router's choices go in decode. */
+export type PassBuffers = Pick<SessionBuffers, 'batch' | 'result'>;
+
 /** What one session keeps on the GPU between tokens: KV cache or recurrent state, position, sampling settings, penalty history. */
 export class SessionBuffers {
   readonly batch: GPUBuffer;

@@ -15,7 +15,7 @@ import { ROUTE_BYTES } from './scratch.ts';
 import { moeLayers, RESULT_BYTES, type SessionBuffers } from './session-buffers.ts';
 
 /** Deepest run-ahead, in tokens; enough to hide the browser's polling of completions on a fast GPU. */
-const RING_DEPTH = 16;
+export const RING_DEPTH = 16;
 /**
  * With recurrent state, which a pass can't take back: after a stop token exactly the pass that it was fed to has run, and
  * the next turn of a chat starts from there.
@@ -46,13 +46,14 @@ interface Chunk {
   readonly signal: AbortSignal | undefined;
 }
 
-interface Arrival {
+/** What a pass has chosen, read back. */
+export interface Arrival {
   readonly id: number;
   readonly position: number;
   readonly logprob: number;
   readonly isNan: boolean;
   readonly experts: readonly (readonly number[])[];
-  readonly logits: Float32Array<ArrayBuffer> | undefined;
+  readonly logits?: Float32Array<ArrayBuffer> | undefined;
   /** Not all of its experts were there: the numbers are wrong, and the token must run again. */
   readonly failed?: boolean;
 }
@@ -100,7 +101,8 @@ export class Session {
     const maxTokens = Math.min(request.maxTokens ?? room, room);
     const sampling = completeSampling(request.sampling);
     this.#device.queue.writeBuffer(this.buffers.sampling, 0, samplingUniform(sampling));
-    const sample = await this.plan.sampler(sampling.temperature === 0 && sampling.repeatPenalty === 1 ? 'greedy' : 'sample');
+    const mode = sampling.temperature === 0 && sampling.repeatPenalty === 1 ? 'greedy' : 'sample';
+    const sample = await this.plan.sampler(mode);
     const counts = noCounts();
     const wantLogits = (request.topLogprobs ?? 0) > 0;
 
@@ -134,6 +136,8 @@ export class Session {
     /** Of the token that is wanted. */
     let failures = 0;
     let finishReason: GenerateResult['finishReason'] = 'length';
+    // Logits are read from a pass of one's own.
+    const shared = wantLogits ? undefined : this.context.batch?.join(this.buffers, mode, maxTokens - 1);
     try {
       while (ids.length < maxTokens) {
         const pace = ids.length > 1 ? (performance.now() - firstAt) / (ids.length - 1) : RUN_AHEAD_MS;
@@ -141,8 +145,8 @@ export class Session {
         // Where experts may be missing, a token is not begun before the last one is wanted.
         const depth = paged && !this.#mayMiss(paged) ? 1 : ids.length === 0 ? 2 : ahead;
         while (outstanding.length < depth && submitted < maxTokens && !signal?.aborted) {
-          outstanding.push(this.#submitToken(after, promptIds.length + submitted, wantLogits, counts, signal));
-          submitted++;
+          const context = promptIds.length + submitted++;
+          outstanding.push(shared?.next(context, counts) ?? this.#submitToken(after, context, wantLogits, counts, signal));
         }
         const next = outstanding.shift();
         if (!next || signal?.aborted) {
@@ -184,6 +188,7 @@ export class Session {
         handlers.onToken?.(tokenEvent(arrival, request.topLogprobs ?? 0));
       }
     } finally {
+      shared?.leave();
       // Tokens run ahead of a stop are dropped, but the ring gets its buffers back before the next run.
       for (const pass of await Promise.allSettled(outstanding)) {
         if (pass.status === 'rejected' || pass.value.failed || pass.value.isNan) break;
@@ -349,12 +354,9 @@ export class Session {
   }
 
   #decode(bytes: ArrayBuffer, wantLogits: boolean): Arrival {
-    const view = new DataView(bytes);
-    const position = view.getUint32(12, true);
-    const isNan = (view.getUint32(4, true) & STATUS_NAN) !== 0;
     const experts = this.#routeWidths.map((width, layer) => [...new Uint32Array(bytes, RESULT_BYTES + layer * ROUTE_BYTES, width)]);
     const logits = wantLogits ? new Float32Array(bytes, this.buffers.result.size, this.context.spec.vocabSize) : undefined;
-    return { id: view.getUint32(0, true), position, logprob: view.getFloat32(8, true), isNan, experts, logits };
+    return { ...arrivalOf(new DataView(bytes), experts), logits };
   }
 
   /** Throws `PromptError` or `PromptTooLongError`. */
@@ -365,6 +367,12 @@ export class Session {
     const odd = promptIds.find((id) => !Number.isInteger(id) || id < 0 || id >= spec.vocabSize);
     if (odd !== undefined) throw new PromptError(`Token id ${odd} is outside the vocabulary of ${spec.vocabSize}.`, { id: odd, vocabSize: spec.vocabSize });
   }
+}
+
+/** @param result as the sampler writes it: id, status, log-probability, position @param experts of each MoE layer */
+export function arrivalOf(result: DataView, experts: Arrival['experts']): Arrival {
+  const isNan = (result.getUint32(4, true) & STATUS_NAN) !== 0;
+  return { id: result.getUint32(0, true), position: result.getUint32(12, true), logprob: result.getFloat32(8, true), isNan, experts };
 }
 
 /** What a run of `Session.generate` gives; the service adds rates and memory. */

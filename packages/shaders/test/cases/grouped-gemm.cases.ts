@@ -1,5 +1,6 @@
 import type { ExpertActivation } from '../../src/expert-pool.ts';
 import { TILE_ROWS } from '../../src/gemm-tile.ts';
+import { MOST_FEW } from '../../src/gemm.ts';
 import { groupedDown, groupedGateUp } from '../../src/grouped-gemm.ts';
 import { moeGather } from '../../src/moe-gather.ts';
 import { moePlan, moePlanBytes } from '../../src/moe-plan.ts';
@@ -40,7 +41,8 @@ async function checkPasses(t: KernelTest, shape: Shape): Promise<void> {
   const residentWhere = (isResident: (expert: number) => boolean) => t.input(slots.map((slot, e) => (isResident(e) ? slot : ABSENT)));
   const early = residentWhere((e) => !late.includes(e));
   const tables = late.length === 0 ? [early] : [early, residentWhere((e) => late.includes(e))];
-  const maxTokens = Math.max(...shape.tokens) + 3;
+  const longest = Math.max(...shape.tokens);
+  const maxTokens = longest > MOST_FEW ? longest + 3 : MOST_FEW;
 
   for (const tokens of shape.tokens) {
     const chosen = shape.chosen
@@ -64,8 +66,8 @@ async function checkPasses(t: KernelTest, shape: Shape): Promise<void> {
       ...(await moePlan(t.context, { label: 'plan', ids: t.input(chosen), batch, plan, ...planShape, gateUp: gateUp.pool, down: downs.pool })),
     ];
     for (const table of tables) {
-      steps.push(await groupedGateUp(t.context, { label: 'gate_up', x: t.input(x), plan, slots: table, pool: gateUp.pool, hidden, topK, activation, ...onInput }));
-      steps.push(await groupedDown(t.context, { label: 'down', hidden, plan, slots: table, pool: downs.pool, out: y }));
+      steps.push(await groupedGateUp(t.context, { label: 'gate_up', x: t.input(x), plan, slots: table, pool: gateUp.pool, hidden, topK, activation, maxTokens, ...onInput }));
+      steps.push(await groupedDown(t.context, { label: 'down', hidden, plan, slots: table, pool: downs.pool, out: y, topK, maxTokens }));
     }
     steps.push(await moeGather(t.context, { label: 'gather', y, weights: t.input(weights), out, width: d, topK }));
     await t.run(steps, { tokens, context: tokens });
@@ -84,6 +86,8 @@ async function checkPasses(t: KernelTest, shape: Shape): Promise<void> {
 }
 
 const T = TILE_ROWS;
+/** Passes of few tokens, which have kernels of their own. */
+const FEW = [1, 2, 5, MOST_FEW];
 // Few cases, each with several traits: SwiftShader takes about a second to compile a GEMM.
 const shapes: Readonly<Record<string, Shape>> = {
   'dense FFN as one expert, F32': { experts: 1, topK: 1, d: 64, width: 96, gate: F32, up: F32, down: F32, tokens: [1, 7, T - 1, T, T + 1, 65] },
@@ -95,6 +99,12 @@ const shapes: Readonly<Record<string, Shape>> = {
   'clamped SwiGLU with biases': { experts: 5, topK: 2, d: 64, width: 96, gate: MXFP4, up: MXFP4, down: MXFP4, activation: 'swiglu-clamped', bias: true, slotsPerPage: [3, 6], tokens: [1, T + 1] },
   'weights on the input': { experts: 4, topK: 2, d: 64, width: 64, gate: Q8_0, up: Q8_0, down: Q8_0, inputWeights: true, slotsPerPage: [3, 5], tokens: [1, T + 1] },
   'GEGLU, 2 and 3 pages': { experts: 8, topK: 3, d: 96, width: 64, gate: Q8_0, up: F32, down: Q4_0, activation: 'geglu', slotsPerPage: [5, 4], tokens: [7, 65] },
+  'few tokens: dense FFN as one expert, F32': { experts: 1, topK: 1, d: 64, width: 96, gate: F32, up: F32, down: F32, tokens: [1, 2, 3, 4, 5, 6, 7, 8] },
+  'few tokens: mixed types, long rows, empty experts': { experts: 64, topK: 3, d: 544, width: 288, gate: Q4_0, up: Q8_0, down: Q4_0, tokens: FEW },
+  'few tokens: Q4_K and Q6_K': { experts: 5, topK: 2, d: 512, width: 256, gate: Q4_K, up: Q4_K, down: Q6_K, tokens: FEW, chosen: [4, 1] },
+  'few tokens: GELU, one expert': { experts: 8, topK: 1, d: 64, width: 32, up: Q8_0, down: Q8_0, activation: 'gelu', tokens: FEW, chosen: [6] },
+  'few tokens: clamped SwiGLU with biases, pages, in two rounds': { experts: 6, topK: 6, d: 64, width: 96, gate: MXFP4, up: MXFP4, down: MXFP4, activation: 'swiglu-clamped', bias: true, late: [0, 3, 5], slotsPerPage: [3, 5], tokens: FEW },
+  'few tokens: weights on the input, GEGLU, 3 pages': { experts: 8, topK: 2, d: 96, width: 64, gate: Q8_0, up: F32, down: Q4_0, activation: 'geglu', inputWeights: true, slotsPerPage: [4, 3], tokens: FEW },
   '3 and 4 pages': { experts: 10, topK: 4, d: 96, width: 160, gate: Q4_0, up: Q8_0, down: Q8_0, late: [3], slotsPerPage: [4, 3], tokens: [T - 1] },
 };
 

@@ -1,30 +1,51 @@
 import { attentionDecode, attentionPrefill, ropeAndCache, type Step } from '@gatefold/shaders';
-import type { AttentionSpec } from '../../model/spec.ts';
+import type { AttentionSpec, LayerSpec } from '../../model/spec.ts';
 import { joinResidual } from '../join-residual.ts';
 import { normStep } from '../norm.ts';
-import type { MixerContext, MixerSteps } from './mixer.ts';
+import type { PlanContext } from '../plan-context.ts';
+import type { SessionBuffers } from '../session-buffers.ts';
+import type { MixerSteps, RowsContext } from './mixer.ts';
 import { product } from './product.ts';
+
+/** What attention reads and writes, beside a session's cache. */
+export interface AttentionRows {
+  /** [tokens, `qkvWidth`] f32 */
+  readonly qkv: GPUBufferBinding;
+  /** [tokens, heads, headDim] f32 of scratch */
+  readonly q: GPUBufferBinding;
+  /** [tokens, heads, valueDim] f32, written */
+  readonly out: GPUBufferBinding;
+  /** Of decode: partial results (`attentionPartialBytes`). */
+  readonly partial?: GPUBufferBinding;
+}
 
 /** Grouped-query attention: Q/K/V, RoPE and cache, attention, output projection. */
 export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) => {
   const { plan, session, layer, mode } = context;
-  const { shaders, scratch, weights } = plan;
+  const { qkv, out, before, after } = gqaParts(context, attention);
+  const q = { buffer: plan.activations('query', attention.heads * attention.headDim) };
+  const partial = mode === 'decode' ? { partial: { buffer: plan.attentionPartial(attention) } } : {};
+  const attend = attendSteps(plan, session, layer, attention, { qkv: { buffer: qkv }, q, out: { buffer: out }, ...partial });
+  return [...(await before), ...(await attend), ...(await after)];
+};
+
+/** Elements of a token's row of queries, keys and values. */
+export function qkvWidth({ heads, kvHeads, headDim, valueDim, outputGate, valuesAreKeys }: AttentionSpec): number {
+  return heads * queryStride({ headDim, outputGate }) + kvHeads * (headDim + (valuesAreKeys ? 0 : valueDim));
+}
+
+/** Where a layer's attention reads and writes, and the steps before and after it, which know nothing of positions. */
+export function gqaParts(context: RowsContext, attention: AttentionSpec) {
+  const { plan, layer } = context;
+  const { scratch } = plan;
   const { index, attentionNorm } = layer;
-  const { heads, kvHeads, headDim, valueDim, qkNorm, rope } = attention;
   const block = `blk.${index}.`;
-  const label = (stage: string) => `layer.${index}.${stage}`;
-  const shape = { heads, kvHeads, headDim, valueDim };
-  const queryStride = attention.outputGate ? 2 * headDim : headDim;
-  const stride = heads * queryStride + kvHeads * (headDim + (attention.valuesAreKeys ? 0 : valueDim));
-  const qkv = plan.activations('qkv', stride);
-  const q = { buffer: plan.activations('query', heads * headDim) };
-  const mixed = plan.activations('attention', heads * valueDim);
-  const batch = { buffer: session.batch };
-  const cache = { kCache: { buffer: session.state(index, 'keys') }, vCache: { buffer: session.state(index, 'values') } };
+  const qkv = plan.activations('qkv', qkvWidth(attention));
+  const out = plan.activations('attention', attention.heads * attention.valueDim);
 
   // A LayerNorm is a step of its own; an RMSNorm is part of the product.
   const own = attentionNorm.kind === 'layer';
-  const norm = own ? normStep(plan, label('attn_norm'), attentionNorm, block, scratch.x, scratch.normed) : [];
+  const norm = own ? normStep(plan, `layer.${index}.attn_norm`, attentionNorm, block, scratch.x, scratch.normed) : [];
   const project = product(context, {
     stage: 'qkv',
     ...(own ? { x: scratch.normed } : { x: scratch.x, norm: { weight: `${block}${attentionNorm.tensor}.weight`, eps: attentionNorm.eps, into: scratch.normed } }),
@@ -32,14 +53,38 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     ...(attention.qkvBias ? { bias: `${block}attn_qkv.bias` } : {}),
     out: qkv,
   });
+  const gate = attention.outputGate ? gateStep(context, attention, qkv, out) : [];
+  const joining = joinResidual(plan, layer, 'attention');
+  const output = product(context, {
+    stage: 'attention_out',
+    x: out,
+    weights: `${block}attn_output.weight`,
+    ...(attention.outputBias ? { bias: `${block}attn_output.bias` } : {}),
+    out: joining.out,
+    residual: joining.residual,
+  });
+  const inOrder = async (steps: readonly (Step | readonly Step[] | Promise<Step | readonly Step[]>)[]) => (await Promise.all(steps)).flat();
+  return { qkv, out, before: inOrder([norm, project].flat()), after: inOrder([gate, output, ...joining.steps].flat()) };
+}
+
+/** RoPE, write to the session's cache, attention over it: of one token where there are `partial` results, else of many. */
+export async function attendSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, attention: AttentionSpec, { qkv, q, out, partial }: AttentionRows): Promise<readonly Step[]> {
+  const { shaders, weights } = plan;
+  const { index } = layer;
+  const { heads, kvHeads, headDim, valueDim, qkNorm, rope } = attention;
+  const block = `blk.${index}.`;
+  const label = (stage: string) => `layer.${index}.${stage}`;
+  const shape = { heads, kvHeads, headDim, valueDim };
+  const batch = { buffer: session.batch };
+  const cache = { kCache: { buffer: session.state(index, 'keys') }, vCache: { buffer: session.state(index, 'values') } };
   const rotate = ropeAndCache(shaders, {
     label: label('rope'),
-    qkv: { buffer: qkv },
+    qkv,
     q,
     ...cache,
     batch,
     ...shape,
-    queryStride,
+    queryStride: queryStride(attention),
     qkNorm,
     qkNormEps: attention.qkNormEps,
     qkNormLast: attention.qkNormLast,
@@ -55,7 +100,7 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     label: label('attention'),
     q,
     ...cache,
-    out: { buffer: mixed },
+    out,
     batch,
     ...shape,
     scale: attention.scale,
@@ -64,32 +109,23 @@ export const gqaSteps: MixerSteps<AttentionSpec> = async (context, attention) =>
     softcap: attention.softcap,
     ...(attention.sinks ? { sinks: weights.vector(`${block}attn_sinks.weight`) } : {}),
   };
-  const mix =
-    mode === 'decode'
-      ? attentionDecode(shaders, { ...attend, partial: { buffer: plan.attentionPartial(shape) }, maxContext: plan.contextLength })
-      : attentionPrefill(shaders, attend);
-  const gate = attention.outputGate ? gateStep(context, attention, qkv, stride, mixed) : [];
-  const joining = joinResidual(plan, layer, 'attention');
-  const output = product(context, {
-    stage: 'attention_out',
-    x: mixed,
-    weights: `${block}attn_output.weight`,
-    ...(attention.outputBias ? { bias: `${block}attn_output.bias` } : {}),
-    out: joining.out,
-    residual: joining.residual,
-  });
-  return (await Promise.all([norm, project, rotate, mix, gate, output, ...joining.steps])).flat();
-};
+  const mix = partial ? attentionDecode(shaders, { ...attend, partial, maxContext: plan.contextLength }) : attentionPrefill(shaders, attend);
+  return (await Promise.all([rotate, mix])).flat();
+}
+
+function queryStride({ headDim, outputGate }: Pick<AttentionSpec, 'headDim' | 'outputGate'>): number {
+  return outputGate ? 2 * headDim : headDim;
+}
 
 /** Gates each head's output. Few models do: the kernel is loaded for them. */
-async function gateStep({ plan, session, layer }: MixerContext, { heads, headDim }: AttentionSpec, qkv: GPUBuffer, stride: number, out: GPUBuffer): Promise<Step> {
+async function gateStep({ plan, session, layer }: RowsContext, attention: AttentionSpec, qkv: GPUBuffer, out: GPUBuffer): Promise<Step> {
   const { outputGate } = await import('@gatefold/shaders/mixers');
   return outputGate(plan.shaders, {
     label: `layer.${layer.index}.output_gate`,
-    heads,
-    headDim,
+    heads: attention.heads,
+    headDim: attention.headDim,
     row: { buffer: qkv },
-    stride,
+    stride: qkvWidth(attention),
     out: { buffer: out },
     batch: { buffer: session.batch },
   });

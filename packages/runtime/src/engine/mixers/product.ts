@@ -1,5 +1,5 @@
 import { gemm, gemv, rmsNorm, type Step } from '@gatefold/shaders';
-import type { MixerContext } from './mixer.ts';
+import type { RowsContext } from './mixer.ts';
 
 export interface ProductArgs {
   /** Name of the stage within the layer. */
@@ -20,7 +20,7 @@ export interface ProductArgs {
 }
 
 /** Matrix product for a pass's tokens: for one token a GEMV with the norm in it, else norm and GEMM. */
-export async function product({ plan, session, layer, mode }: MixerContext, args: ProductArgs): Promise<readonly Step[]> {
+export async function product({ plan, session, layer, mode }: RowsContext, args: ProductArgs): Promise<readonly Step[]> {
   const { shaders, weights, chunk } = plan;
   const { stage, norm, residual = false } = args;
   const scale = residual ? layer.residualScale : 1;

@@ -1,0 +1,2 @@
+export * from './gemm.ts';
+export * from './grouped.ts';
