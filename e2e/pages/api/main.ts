@@ -4,6 +4,9 @@ import * as gatefold from '@gatefold/runtime';
 declare global {
   interface Window {
     gatefold: typeof gatefold;
+    /** What a test keeps from one step to the next. */
+    model: gatefold.Model;
+    room: gatefold.MeshRoomHandle;
   }
 }
 
