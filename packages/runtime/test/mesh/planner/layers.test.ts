@@ -27,7 +27,7 @@ describe('layers', () => {
     );
   });
 
-  test('home has the first layers and as few peers as suffice the rest; each costs one hop', () => {
+  test('home has the first layers and as few peers as suffice the rest; each costs one round trip', () => {
     const plan = planRoom(shape, room(peers(), 25), falling(shape), { strategy: 'layers' });
     expect(plan.stages).toEqual([
       { peer: 'home', first: 0, end: 4 },
@@ -36,9 +36,9 @@ describe('layers', () => {
     ]);
     const { plan: own, cost } = plan.tabs.get('home') ?? {};
     expect(own).toMatchObject({ strategy: 'layers', ranges: plan.stages.slice(1) });
-    expect(cost?.messagesPerToken).toBe(3);
-    expect(cost?.tokenMs).toBeGreaterThan(75);
-    expect(cost?.tokenMs).toBeLessThan(90);
+    expect(cost?.messagesPerToken).toBe(4);
+    expect(cost?.tokenMs).toBeGreaterThan(100);
+    expect(cost?.tokenMs).toBeLessThan(110);
   });
 
   test('without memory for all layers experts are spread', () => {
