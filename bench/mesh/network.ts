@@ -1,4 +1,5 @@
 import type { MeshPeer, MeshRoom } from '../../packages/runtime/src/mesh/planner/room.ts';
+import type { Random } from '../synth/random.ts';
 import { Line, type VirtualClock } from './clock.ts';
 import type { Profile } from './profiles.ts';
 
@@ -27,7 +28,7 @@ export class Network {
     readonly clock: VirtualClock,
     readonly room: MeshRoom,
     readonly profile: Profile,
-    readonly random: () => number,
+    readonly random: Random,
   ) {
     this.machines = room.peers.map((peer, i) => new Machine(i, peer));
     this.byName = new Map(this.machines.map((machine) => [machine.peer.id, machine]));
@@ -52,8 +53,8 @@ export class Network {
   #way(from: Machine, to: Machine): number {
     const { jitterMs, loss } = this.profile;
     const mean = this.room.latencyMs[from.number]?.[to.number] ?? 0;
-    let ms = mean - jitterMs - jitterMs * Math.log(1 - this.random());
-    while (this.random() < loss) ms += 2 * mean;
+    let ms = mean - jitterMs - jitterMs * Math.log(1 - this.random.uniform());
+    while (this.random.uniform() < loss) ms += 2 * mean;
     return ms;
   }
 }

@@ -1,7 +1,7 @@
 import type { ExpertsPlan, LayersPlan } from '../../packages/runtime/src/mesh/plan-types.ts';
 import type { RoomPlan } from '../../packages/runtime/src/mesh/planner/plan-room.ts';
 import type { MeshModel, MeshRoom } from '../../packages/runtime/src/mesh/planner/room.ts';
-import { generator } from '../src/random.ts';
+import { Random } from '../synth/random.ts';
 import { VirtualClock } from './clock.ts';
 import { ExpertTrips } from './expert-trips.ts';
 import { runLayers } from './layer-trips.ts';
@@ -35,7 +35,7 @@ export interface Outcome {
 /** Decodes all conversations of a room on a virtual clock, by its plan. */
 export async function simulate({ model, room, profile, plan, choices, seed }: Simulation): Promise<Outcome> {
   const clock = new VirtualClock();
-  const network = new Network(clock, room, profile, generator(seed));
+  const network = new Network(clock, room, profile, new Random(seed));
   let next = 0;
   let hedges = 0;
   const tabs = network.machines.map(async (home) => {

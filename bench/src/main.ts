@@ -3,6 +3,7 @@ import { JobError } from '../../packages/cli/src/hosts/host.ts';
 import { compareCommand } from '../compare/command.ts';
 import { demoCommand } from '../demo/command.ts';
 import { loadCommand } from '../compare/load-command.ts';
+import { meshCommand } from '../mesh/command.ts';
 import { moeBlockCommand } from '../moe-block/command.ts';
 import { perplexityCommand } from '../perplexity/command.ts';
 import { profileCommand } from '../profile/command.ts';
@@ -19,6 +20,7 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   load: loadCommand,
   'moe-block': moeBlockCommand,
   profile: profileCommand,
+  mesh: meshCommand,
   perplexity: perplexityCommand,
   residency: residencyCommand,
   storage: storageCommand,

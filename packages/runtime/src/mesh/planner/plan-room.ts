@@ -18,6 +18,8 @@ export interface PlanOptions {
   readonly strategy?: 'experts' | 'layers' | 'auto';
   /** Let nearer peers relay for others where that saves time by the cost model. Default false. */
   readonly relays?: boolean;
+  /** Fill memory that is left with second copies. Default true. */
+  readonly replicas?: boolean;
 }
 
 /** Who holds what in a room, and what each tab does by it. */
@@ -42,12 +44,12 @@ export interface TabPlan {
  * takes replicas of what is worth most. From a plan before, as little moves as can be: what was lost gets a holder, free
  * memory is filled, and anything else moves only where tokens then come clearly sooner.
  */
-export function planRoom(model: MeshModel, room: MeshRoom, traffic: ExpertTraffic, { strategy = 'auto', relays = false }: PlanOptions = {}, before?: RoomPlan): RoomPlan {
+export function planRoom(model: MeshModel, room: MeshRoom, traffic: ExpertTraffic, { strategy = 'auto', relays = false, replicas = true }: PlanOptions = {}, before?: RoomPlan): RoomPlan {
   const worth = new Worth(model, room, traffic);
   const version = (before?.version ?? 0) + 1;
   const byLayers = strategy === 'experts' ? undefined : planLayers(model, room, worth, version, before);
   if (byLayers && strategy === 'layers') return byLayers;
-  const byExperts = planExperts(model, room, worth, relays, version, before);
+  const byExperts = planExperts(worth, { relays, replicas }, version, before);
   if (!byLayers) return byExperts;
   return timeOf(byLayers, worth) < timeOf(byExperts, worth) * preference(before) ? byLayers : byExperts;
 }
@@ -70,7 +72,8 @@ export function movedBytes(model: MeshModel, before: RoomPlan | undefined, after
   return bytes;
 }
 
-function planExperts(model: MeshModel, room: MeshRoom, worth: Worth, relays: boolean, version: number, before: RoomPlan | undefined): RoomPlan {
+function planExperts(worth: Worth, { relays, replicas }: { readonly relays: boolean; readonly replicas: boolean }, version: number, before: RoomPlan | undefined): RoomPlan {
+  const { model, room } = worth;
   const kept = takeOver(model, room, before);
   for (const [peer] of room.peers.entries()) if (kept.free(peer) < 0) shrinkPeer(kept, worth, peer);
   // Whose conversations wait for the others fills up first, then whoever has most memory.
@@ -79,7 +82,7 @@ function planExperts(model: MeshModel, room: MeshRoom, worth: Worth, relays: boo
     .sort((a, b) => peerAt(room, b).conversations - peerAt(room, a).conversations || peerAt(room, b).memoryBytes - peerAt(room, a).memoryBytes);
   const fill = (placement: Placement, stickiness: number) => {
     placeMissing(placement, worth);
-    for (const peer of byNeed) fillPeer(placement, worth, peer, stickiness);
+    if (replicas) for (const peer of byNeed) fillPeer(placement, worth, peer, stickiness);
     placeMissing(placement, worth);
     return placement;
   };
@@ -87,7 +90,7 @@ function planExperts(model: MeshModel, room: MeshRoom, worth: Worth, relays: boo
   // Ends, since each round takes a tenth off the time; and a plan that came out is one that comes out again.
   for (let placement = fill(kept, Infinity); ; ) {
     const better = fill(placement.copy(), STICKINESS);
-    if (!(timeBy(better) < WORTH_MOVING * timeBy(placement))) return named(model, room, worth, placement, relays, version);
+    if (!(timeBy(better) < WORTH_MOVING * timeBy(placement))) return named(worth, placement, relays, version);
     placement = fill(better, Infinity);
   }
 }
@@ -110,7 +113,8 @@ function direct(worth: Worth, tab: number): Reach {
 }
 
 /** The plan in names, as each tab follows it. */
-function named(model: MeshModel, room: MeshRoom, worth: Worth, placement: Placement, relays: boolean, version: number): RoomPlan {
+function named(worth: Worth, placement: Placement, relays: boolean, version: number): RoomPlan {
+  const { model, room } = worth;
   const { holders } = placement;
   const name = (peer: number) => room.peers[peer]?.id ?? '';
   const tabs = room.peers.map(({ id }, tab): [string, TabPlan] => {
