@@ -1,10 +1,10 @@
 import type { Emit } from '../src/job.ts';
 import { digits, table } from '../src/numbers.ts';
 import type { Profile } from './profiles.ts';
-import { OLMOE, play, type ModelShape } from './scenes.ts';
+import { OLMOE, planScene, type ModelShape } from './scenes.ts';
 
-const ROUND_TRIPS = [0.5, 2, 5, 10, 20, 50, 100, 200] as const;
-const BATCHES = [1, 2, 4, 8, 16, 32] as const;
+const ROUND_TRIPS = [0.5, 2, 5, 20, 50, 200] as const;
+const BATCHES = [1, 2, 8, 32] as const;
 const SHAPES: readonly ModelShape[] = [
   { ...OLMOE, name: '8 experts, top-2', experts: 8, topK: 2, expertBytes: OLMOE.expertBytes * 8 },
   { ...OLMOE, name: '64 experts, top-8' },
@@ -12,7 +12,7 @@ const SHAPES: readonly ModelShape[] = [
 ];
 const PEERS = 3;
 /** Each peer's memory, in even shares of the model. */
-const MEMORIES = [1, 2] as const;
+const MEMORIES = [1.25, 2] as const;
 
 interface MapCell {
   readonly experts: string;
@@ -39,16 +39,16 @@ export async function measureMap(emit: Emit): Promise<MapReport> {
       for (const roundTripMs of ROUND_TRIPS) {
         for (const batch of BATCHES) {
           const scene = { shape, profile: evenly(roundTripMs), peers: PEERS, tabs: 1, conversations: batch, memory };
-          const byExperts = await play({ ...scene, options: { strategy: 'experts' } });
-          const byLayers = await play({ ...scene, options: { strategy: 'layers' } });
-          const auto = await play({ ...scene, options: { strategy: 'auto' } });
+          const byExperts = await planScene({ ...scene, options: { strategy: 'experts' } }).run();
+          const byLayers = await planScene({ ...scene, options: { strategy: 'layers' } }).run();
+          const auto = planScene({ ...scene, options: { strategy: 'auto' } });
           cells.push({
             experts: shape.name,
             memory,
             roundTripMs,
             batch,
-            byExperts: byExperts.outcome.tokensPerSecond,
-            byLayers: byLayers.outcome.tokensPerSecond,
+            byExperts: byExperts.tokensPerSecond,
+            byLayers: byLayers.tokensPerSecond,
             auto: auto.plan.strategy,
           });
         }

@@ -14,6 +14,8 @@ export interface Profile {
   readonly loss: number;
   readonly upMbit: number;
   readonly downMbit: number;
+  /** Lines of desktops, where they are better. */
+  readonly desktopUpMbit?: number;
 }
 
 /** Round trips between continents are those that public looking glasses give for their large cities, rounded. */
@@ -33,6 +35,7 @@ export const PROFILES: readonly Profile[] = [
     loss: 0.005,
     upMbit: 20,
     downMbit: 100,
+    desktopUpMbit: 500,
   },
 ];
 
@@ -55,15 +58,18 @@ export function roomOf(profile: Profile, { peers, tabs, conversations, memoryByt
   ] as const;
   const all = Array.from({ length: peers }, (_, i): MeshPeer => {
     // Tabs are laptops, so that rooms of all sizes compare.
-    const { expertMs, trunkLayerMs } = i < tabs ? kinds[1] : (kinds[i % 3] ?? kinds[1]);
+    // At each site.
+    const kind = i < tabs ? kinds[1] : (kinds[Math.floor(i / profile.sites.length) % 3] ?? kinds[1]);
+    const { expertMs, trunkLayerMs } = kind;
+    const upMbit = kind === kinds[0] ? (profile.desktopUpMbit ?? profile.upMbit) : profile.upMbit;
     return {
       id: `p${String(i).padStart(3, '0')}`,
       memoryBytes,
       expertMs,
       trunkLayerMs,
       frameMs: 0.05,
-      upBytesPerMs: profile.upMbit * BYTES_PER_MS,
-      downBytesPerMs: profile.downMbit * BYTES_PER_MS,
+      upBytesPerMs: upMbit * BYTES_PER_MS,
+      downBytesPerMs: Math.max(upMbit, profile.downMbit) * BYTES_PER_MS,
       conversations: i < tabs ? conversations : 0,
     };
   });

@@ -1,7 +1,7 @@
 import { digits, table } from '../src/numbers.ts';
 import type { Emit } from '../src/job.ts';
 import { PROFILES } from './profiles.ts';
-import { OLMOE, play } from './scenes.ts';
+import { OLMOE, planScene } from './scenes.ts';
 
 const SIZES = [2, 4, 8, 16, 32, 64, 128, 256] as const;
 /** Tabs with a conversation; others only serve. */
@@ -52,12 +52,12 @@ export async function measureRooms(emit: Emit): Promise<RoomsReport> {
         const tabs = conversations === 1 ? Math.min(peers, MOST_TABS) : 1;
         const ways: WayResult[] = [];
         for (const { name, replicas, relays } of WAYS) {
-          const { plan, outcome } = await play({ shape: OLMOE, profile, peers, tabs, conversations, memory: MEMORY, options: { strategy: 'experts', replicas, relays } });
+          const { plan, run } = planScene({ shape: OLMOE, profile, peers, tabs, conversations, memory: MEMORY, options: { strategy: 'experts', replicas, relays } });
           const costs = [...plan.tabs.values()].slice(0, tabs);
           const [first] = costs;
           const mean = (of: (cost: (typeof costs)[number]['cost']) => number) => costs.reduce((sum, { cost }) => sum + of(cost), 0) / costs.length;
           const relayed = first?.plan.strategy === 'experts' ? first.plan.relays.size : 0;
-          const { tokenMs, messagesPerToken, bytesPerToken, hedgesPerToken } = outcome;
+          const { tokenMs, messagesPerToken, bytesPerToken, hedgesPerToken } = await run();
           ways.push({ name, tokenMs, messagesPerToken, bytesPerToken, hedgesPerToken, predictedMs: mean((cost) => cost.tokenMs), predictedMessages: mean((cost) => cost.messagesPerToken), relayed });
         }
         rows.push({ profile: profile.name, peers, tabs, conversations, ways });

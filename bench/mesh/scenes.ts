@@ -5,8 +5,8 @@ import { roomOf, type Profile } from './profiles.ts';
 import { simulate, type Choices, type Outcome } from './simulate.ts';
 
 /** Tokens that the planner has seen, and tokens that are then decoded, of each conversation. */
-const SEEN = 200;
-const DECODED = 12;
+const SEEN = 150;
+const DECODED = 10;
 
 /** The sizes of a real model. */
 export interface ModelShape {
@@ -37,30 +37,36 @@ export interface Scene {
   readonly options: PlanOptions;
 }
 
-export interface SceneResult {
+/** A planned room, and what its conversations then choose. */
+export interface PlannedScene {
   readonly plan: RoomPlan;
-  readonly outcome: Outcome;
+  run(): Promise<Outcome>;
 }
 
-/** Plans a room by what its conversations have chosen so far, and lets them decode on. */
-export async function play({ shape, profile, peers, tabs, conversations, memory, options }: Scene): Promise<SceneResult> {
+/** Plans a room by what its conversations have chosen so far; they then decode on. */
+export function planScene({ shape, profile, peers, tabs, conversations, memory, options }: Scene): PlannedScene {
   const model = modelOf(shape);
   const total = shape.layers * shape.experts * shape.expertBytes;
   // Room for one more makes up for what is lost where experts do not quite fill a peer.
   const memoryBytes = (memory * total) / peers + shape.expertBytes;
   const room = roomOf(profile, { peers, tabs, conversations, memoryBytes });
-  const traces = tracesOf(shape, tabs * conversations);
-  const traffic = trafficOf(shape, traces.map((tokens) => tokens.slice(0, SEEN)));
-  const plan = planRoom(model, room, traffic, options);
-  const outcome = await simulate({ model, room, profile, plan, choices: traces.map((tokens) => tokens.slice(SEEN)), seed: 1 });
-  return { plan, outcome };
+  const all = tracesOf(shape, tabs * conversations);
+  const plan = planRoom(model, room, trafficOf(shape, all.map((tokens) => tokens.slice(0, SEEN))), options);
+  return { plan, run: () => simulate({ model, room, profile, plan, choices: all.map((tokens) => tokens.slice(SEEN)), seed: 1 }) };
 }
+
+const known = new Map<string, Choices[]>();
 
 /** Conversations with one model: few experts do much of the work, neighbouring tokens share some. */
 function tracesOf({ layers, experts, topK }: ModelShape, count: number): Choices[] {
   const length = SEEN + DECODED;
+  const key = [layers, experts, topK, count].join();
+  const before = known.get(key);
+  if (before) return before;
   const { tokens } = zipfTrace({ layers, experts, topK, tokens: count * length, exponent: 0.6, repeat: 0.35, topicTokens: Infinity, seed: 7 });
-  return Array.from({ length: count }, (_, i) => tokens.slice(i * length, (i + 1) * length));
+  const conversations = Array.from({ length: count }, (_, i) => tokens.slice(i * length, (i + 1) * length));
+  known.set(key, conversations);
+  return conversations;
 }
 
 function trafficOf({ layers, experts }: ModelShape, conversations: readonly Choices[]): ExpertTraffic {

@@ -75,7 +75,7 @@ async function decodeByExperts(model: MeshModel, { clock }: Network, home: Machi
 async function decodeByLayers(model: MeshModel, network: Network, home: Machine, { ranges }: LayersPlan, choices: readonly Choices[]): Promise<void> {
   await Promise.all(
     choices.map(async (conversation) => {
-      for (const _token of conversation) await runLayers(model, network, home, ranges);
+      for (let token = 0; token < conversation.length; token++) await runLayers(model, network, home, ranges);
     }),
   );
 }

@@ -46,6 +46,14 @@ const COMMANDS = {
     'repeat-penalty': { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'string' },
+    'mesh-peers': { type: 'string' },
+    rtt: { type: 'string' },
+    jitter: { type: 'string' },
+    loss: { type: 'string' },
+    strategy: { type: 'string' },
+    wire: { type: 'string' },
+    'kill-peer-at': { type: 'string' },
+    'corrupt-peer': { type: 'string' },
   },
   eval: { ...COMMON, ...MODEL, ...INPUT, out: { type: 'string', short: 'o' }, chunk: { type: 'string' } },
   bench: {
@@ -67,6 +75,8 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
 
   gatefold generate --model PATH|URL (--prompt TEXT | --ids 1,2,3 | --chat TEXT) [--max-tokens 256]
                     [--temperature 0] [--top-k K] [--top-p P] [--min-p P] [--repeat-penalty R] [--seed S] [--trace FILE.json] [--json]
+                    [--mesh-peers N [--rtt MS] [--jitter MS] [--loss SHARE] [--strategy experts|layers|auto] [--wire f32|f16|int8]
+                     [--kill-peer-at TOKEN] [--corrupt-peer SHARE]]
   gatefold eval     --model PATH|URL (--ids 1,2,3 | --prompt TEXT | --chat TEXT) --out FILE.safetensors [--chunk N] [--json]
   gatefold bench    --model PATH|URL [--prompt-tokens 512] [--gen-tokens 128] [--runs 3] [--json]
   gatefold doctor   [--json]
@@ -75,7 +85,9 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
   gatefold relay    [--port 8787] [--host 127.0.0.1] [--json]
 
   generate   text to the terminal as it comes; with --json the last line of stdout is one JSON object; --trace writes
-             which experts each token used
+             which experts each token used; --mesh-peers N runs it in a room of N tabs of one browser, connected by WebRTC, each
+             with room for a part of the experts (--gpu-budget: for how many), over links made worse by --rtt, --jitter
+             and --loss; one of the others is closed at a token, or falsifies a share of its results
   eval       everything that the model computes for a prompt, as safetensors
   bench      prefill and decode rates: medians of the runs, after one that warms up
   manifest   writes MODEL.gguf.gatefold.json: what each shard (an expert, a piece of the rest) is and its SHA-256, and with

@@ -21,7 +21,7 @@ export class Terminal {
   show(event: JobEvent): void {
     if (event.kind === 'text') this.text(event.text);
     else if (event.kind === 'warning') this.note(`warning: ${event.message}`);
-    else this.#showProgress(event.message);
+    else if (event.kind === 'progress') this.#showProgress(event.message);
   }
 
   /** A piece of text, as it comes. */

@@ -20,52 +20,64 @@ export interface JobPageOptions {
 /** A page of headless Chromium that runs jobs. Honours CHROME_PATH and CHROME_ARGS. */
 export interface JobPage {
   readonly page: Page;
-  readonly server: FileServer;
   /** One job at a time. Throws `JobError`. */
   run<Job, Event, Report>(job: Job, emit: (event: Event) => void, deliver?: (bytes: Uint8Array) => Promise<void>): Promise<Report>;
+}
+
+/** A browser and the server of its pages. */
+export interface JobBrowser {
+  readonly server: FileServer;
+  open(): Promise<JobPage>;
   close(): Promise<void>;
 }
 
-export async function openJobPage(options: JobPageOptions): Promise<JobPage> {
+/** One page, with a browser of its own. */
+export async function openJobPage(options: JobPageOptions): Promise<JobPage & Omit<JobBrowser, 'open'>> {
+  const browser = await openJobBrowser(options);
+  const { server, close } = browser;
+  try {
+    return { ...(await browser.open()), server, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export async function openJobBrowser(options: JobPageOptions): Promise<JobBrowser> {
   let deliver: (bytes: Uint8Array) => Promise<void> = async () => {};
-  let emit: (event: never) => void = () => {};
   const server = await serveFiles(options.root, (bytes) => deliver(bytes), options.headers);
   let browser: Browser | BrowserContext | undefined;
   const close = async () => {
     await browser?.close();
     await server.close();
   };
-  let page: Page;
-  try {
-    browser = await launchChromium(options);
-    page = await browser.newPage();
+  const open = async (): Promise<JobPage> => {
+    browser ??= await launchChromium(options);
+    const page = await browser.newPage();
+    let emit: (event: never) => void = () => {};
     await page.exposeFunction('gatefoldEvent', (event: never) => emit(event));
     await page.goto(server.origin);
     await page.waitForFunction(() => 'gatefoldRun' in window);
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  const crashed = new Promise<never>((_, reject) => {
-    page.on('crash', () => reject(new JobError('page-crashed', 'The page crashed: most likely out of memory.')));
-    page.on('close', () => reject(new JobError('browser-gone', 'Chromium ended unexpectedly.')));
-  });
-  crashed.catch(() => {});
-  return {
-    page,
-    server,
-    close,
-    async run<Job, Event, Report>(job: Job, onEvent: (event: Event) => void, onDeliver?: (bytes: Uint8Array) => Promise<void>): Promise<Report> {
-      emit = onEvent;
-      deliver = onDeliver ?? (async () => {});
-      const answer = page.evaluate((given) => (window as unknown as { gatefoldRun(job: unknown): Promise<unknown> }).gatefoldRun(given), job);
-      // It ends with the page, which may close while nobody waits.
-      answer.catch(() => {});
-      const outcome = (await Promise.race([answer, crashed])) as JobOutcome<Report>;
-      if ('error' in outcome) throw JobError.of(outcome.error);
-      return outcome.report;
-    },
+    const crashed = new Promise<never>((_, reject) => {
+      page.on('crash', () => reject(new JobError('page-crashed', 'The page crashed: most likely out of memory.')));
+      page.on('close', () => reject(new JobError('browser-gone', 'Chromium ended unexpectedly.')));
+    });
+    crashed.catch(() => {});
+    return {
+      page,
+      async run<Job, Event, Report>(job: Job, onEvent: (event: Event) => void, onDeliver?: (bytes: Uint8Array) => Promise<void>): Promise<Report> {
+        emit = onEvent;
+        if (onDeliver) deliver = onDeliver;
+        const answer = page.evaluate((given) => (window as unknown as { gatefoldRun(job: unknown): Promise<unknown> }).gatefoldRun(given), job);
+        // It ends with the page, which may close while nobody waits.
+        answer.catch(() => {});
+        const outcome = (await Promise.race([answer, crashed])) as JobOutcome<Report>;
+        if ('error' in outcome) throw JobError.of(outcome.error);
+        return outcome.report;
+      },
+    };
   };
+  return { server, open, close };
 }
 
 /** Headless Chromium, by default with WebGPU on a CPU adapter. Throws `JobError` 'no-browser'. */

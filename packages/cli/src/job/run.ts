@@ -1,5 +1,6 @@
 import type { GenerateRequest, GenerateResult, LoadOptions, Model, Session, TokenEvent } from '@gatefold/runtime';
 import { doctor } from './doctor.ts';
+import { meshReport, openRoom, serveRoom } from './room.ts';
 import { encodeSafetensors } from './safetensors.ts';
 import type { BenchJob, BenchReport, EvalJob, EvalReport, GenerateJob, GenerateReport, Job, JobEnvironment, JobReport, PromptInput } from './types.ts';
 
@@ -11,6 +12,7 @@ export async function runJob(job: Job, environment: JobEnvironment): Promise<Job
   const loadMs = performance.now() - started;
   try {
     if (job.command === 'generate') return await generate(model, job, environment);
+    if (job.command === 'join') return await serveRoom(model, job);
     if (job.command === 'eval') return await evaluate(model, job, environment);
     return await bench(model, job, loadMs, environment);
   } finally {
@@ -42,8 +44,9 @@ async function promptIds(model: Model, input: PromptInput): Promise<number[]> {
   return model.tokenize(text, { special: true, bos: false });
 }
 
-async function generate(model: Model, { input, maxTokens, sampling }: GenerateJob, { emit, signal }: JobEnvironment): Promise<GenerateReport> {
+async function generate(model: Model, { input, maxTokens, sampling, room: given }: GenerateJob, { emit, signal }: JobEnvironment): Promise<GenerateReport> {
   const prompt = await promptIds(model, input);
+  const room = given && (await openRoom(model, given, emit));
   const session = await model.createSession();
   let text = '';
   const onText = (piece: string) => {
@@ -52,14 +55,23 @@ async function generate(model: Model, { input, maxTokens, sampling }: GenerateJo
     emit({ kind: 'text', text: piece });
   };
   const routes: TokenEvent['experts'][] = [];
+  let isRevised = false;
   const onToken = (token: TokenEvent) => {
     onText(token.text);
+    // In a room a token may take the place of earlier ones.
+    const index = token.position - prompt.length;
+    isRevised ||= index < routes.length;
+    routes.length = Math.min(routes.length, index);
     routes.push(token.experts);
+    if (room) emit({ kind: 'token', count: routes.length });
   };
   const { ids, textEnd, stats } = await toTheEnd(session, { promptIds: prompt, maxTokens, sampling }, signal, onToken);
   onText(textEnd);
+  if (isRevised) text = await model.detokenize(ids);
   const experts = model.info.spec.layers.flatMap(({ ffn }) => (ffn.kind === 'moe' ? [ffn.experts] : []));
-  return { ids, trace: { experts, tokens: routes }, text, promptIds: prompt, stats, adapter: model.info.adapter };
+  const mesh = room && stats.mesh && { mesh: await meshReport(room, stats.mesh, routes) };
+  room?.handle.close();
+  return { ids, trace: { experts, tokens: routes }, text, promptIds: prompt, stats, adapter: model.info.adapter, ...mesh };
 }
 
 async function evaluate(model: Model, { input, chunk }: EvalJob, { deliver }: JobEnvironment): Promise<EvalReport> {

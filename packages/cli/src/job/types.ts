@@ -1,7 +1,7 @@
 import type { AdapterSummary, GenerateStats, LoadOptions, Model, SamplingOptions } from '@gatefold/runtime';
 
 /** What the command asks of the engine; plain data, since it may cross into a page. */
-export type Job = GenerateJob | EvalJob | BenchJob | DoctorJob;
+export type Job = GenerateJob | JoinJob | EvalJob | BenchJob | DoctorJob;
 
 interface ModelJob {
   /** http(s) URL, or the absolute path of a file. */
@@ -25,6 +25,30 @@ export interface GenerateJob extends ModelJob {
   readonly input: PromptInput;
   readonly maxTokens: number;
   readonly sampling: SamplingOptions;
+  readonly room?: RoomJob;
+}
+
+/** A room of several pages that run one model, for tests. */
+export interface RoomJob {
+  /** Pages, that with the conversation included. */
+  readonly tabs: number;
+  /** Address of the relay; the host that runs the room fills it in. */
+  readonly relay?: string;
+  /** Put on top of each link's own. */
+  readonly conditions: { readonly rtt?: number; readonly jitter?: number; readonly loss?: number };
+  readonly strategy?: 'experts' | 'layers' | 'auto';
+  readonly wire?: 'f32' | 'f16' | 'int8';
+  /** Another page than that with the conversation is closed when so many tokens have come. */
+  readonly killAt?: number;
+  /** One of the others falsifies this share of its results. */
+  readonly corruptShare?: number;
+}
+
+/** Serves a room until its page is closed. */
+export interface JoinJob extends ModelJob {
+  readonly command: 'join';
+  readonly link: string;
+  readonly room: RoomJob;
 }
 
 export interface EvalJob extends ModelJob {
@@ -49,7 +73,11 @@ export interface DoctorJob {
 export type JobEvent =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'progress'; readonly message: string }
-  | { readonly kind: 'warning'; readonly message: string };
+  | { readonly kind: 'warning'; readonly message: string }
+  /** A room is open and can be joined. */
+  | { readonly kind: 'room'; readonly link: string }
+  /** The so manieth token of a room's answer has come. */
+  | { readonly kind: 'token'; readonly count: number };
 
 export interface GenerateReport {
   readonly ids: readonly number[];
@@ -59,6 +87,31 @@ export interface GenerateReport {
   readonly promptIds: readonly number[];
   readonly stats: GenerateStats;
   readonly adapter: AdapterSummary;
+  /** What peers did, where there was a room. */
+  readonly mesh?: MeshReport;
+}
+
+/** The JSON keys of `stats.mesh` are these, in snake case. */
+export interface MeshReport {
+  /** Pages, that with the conversation included. */
+  readonly tabs: number;
+  /** Frames in both directions, and the bytes of activations in them, of decoding a token. */
+  readonly messagesPerToken: number;
+  readonly bytesPerToken: number;
+  /** What the plan and the tokens' choices of experts make of it. Null where layers are spread, or somebody came or went meanwhile. */
+  readonly predictedMessagesPerToken: number | null;
+  /** Milliseconds from a step's first frame to its last answer. */
+  readonly stepMs: { readonly count: number; readonly median: number; readonly p95: number; readonly max: number };
+  /** Requests that went to a second peer, and those that were computed at home in the end. */
+  readonly resends: number;
+  readonly failovers: number;
+  /** Results that were computed again and compared. */
+  readonly checks: number;
+  readonly bans: readonly { readonly peer: string; readonly reason: string }[];
+  /** Times that the answer went back to before a banned peer's results. */
+  readonly revisions: number;
+  /** Of the chosen experts, what peers computed. */
+  readonly remoteShare: number;
 }
 
 export interface EvalReport {
@@ -92,6 +145,7 @@ export interface DoctorReport {
 /** What each command's job ends with. */
 export interface Reports {
   readonly generate: GenerateReport;
+  readonly join: never;
   readonly eval: EvalReport;
   readonly bench: BenchReport;
   readonly doctor: DoctorReport;

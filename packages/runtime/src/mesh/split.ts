@@ -45,7 +45,7 @@ export function throughRelays(split: Split, relays: ExpertsPlan['relays'], canAs
 }
 
 /** Request frames that a token sends from its tab whose layers chose so, while all peers can be asked. @param choices of each MoE layer, in order */
-export function framesOfToken({ layers, relays }: ExpertsPlan, choices: readonly (readonly number[])[]): number {
+export function framesOfToken({ layers, relays }: Pick<ExpertsPlan, 'layers' | 'relays'>, choices: readonly (readonly number[])[]): number {
   const all = () => true;
   return choices.reduce((frames, experts, place) => frames + throughRelays(splitExperts(experts, layers[place]?.holders ?? [], all), relays, all).size, 0);
 }

@@ -54,7 +54,7 @@ export function predictExperts(model: MeshModel, room: MeshRoom, shares: readonl
     const ways = [...groups(parts, reach.relays)].map(([head, members]) => way(model, room, reach.tab, head, members, batch));
     const frames = sum(ways, ({ chance }) => chance);
     const rows = sum(ways, (each) => each.rows);
-    total.ms += expectedMax([{ chance: 1, ms: local }, ...ways]) + busyMs(model, room, reach.tab, frames, rows);
+    total.ms += exchangeMs(local, ways, busyMs(model, room, reach.tab, frames, rows));
     total.frames += frames + sum(ways, ({ onward }) => onward.frames);
     total.rows += rows + sum(ways, ({ onward }) => onward.rows);
     total.remote += sum([...parts.values()], ({ work }) => work);
@@ -110,9 +110,20 @@ function way(model: MeshModel, room: MeshRoom, tab: number, head: number, member
   const legs = [...members].flatMap(([peer, part]) =>
     peer === head || part.chance === 0 ? [] : [{ chance: part.chance / chance, ms: legMs(model, room, head, peer, part.rows / part.chance, part.work / part.chance) }],
   );
-  const atHead = { chance: 1, ms: (own / chance) * peerAt(room, head).expertMs };
-  const ms = legMs(model, room, tab, head, rows / chance, 0) + expectedMax([atHead, ...legs]) + busyMs(model, room, head, onward.frames / chance, onward.rows / chance);
+  const onwardMs = exchangeMs((own / chance) * peerAt(room, head).expertMs, legs, busyMs(model, room, head, onward.frames / chance, onward.rows / chance));
+  const ms = legMs(model, room, tab, head, rows / chance, 0) + onwardMs;
   return { chance, rows, onward, ms };
+}
+
+/**
+ * Expected milliseconds until all answers are there, and the work at hand is done: as long as the longest way, or as one
+ * side is busy with all of its frames, of which the last one's way comes on top.
+ */
+function exchangeMs(local: number, ways: readonly { readonly chance: number; readonly ms: number }[], busy: number): number {
+  const asked = sum(ways, ({ chance }) => chance);
+  const any = 1 - product(ways, ({ chance }) => 1 - chance);
+  const lastWay = asked > 0 ? (any * sum(ways, ({ chance, ms }) => chance * ms)) / asked : 0;
+  return Math.max(expectedMax([{ chance: 1, ms: local }, ...ways]), busy + lastWay);
 }
 
 /** Expected value of the longest of those that happen, each with its own chance. */

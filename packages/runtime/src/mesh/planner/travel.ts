@@ -25,10 +25,10 @@ export function legMs(model: MeshModel, room: MeshRoom, from: number, to: number
   return roundTripMs(room, from, to) + 2 * frameMs + bytes / upBytesPerMs + bytes / downBytesPerMs + work * expertMs;
 }
 
-/** Milliseconds for which one side is busy with its own frames: handling them, and bytes that go out and come in one after the other. */
+/** Milliseconds for which one side is busy with its own frames: the line out, the line in and the handling run beside each other. */
 export function busyMs(model: MeshModel, room: MeshRoom, self: number, frames: number, rows: number): number {
   const { frameMs, upBytesPerMs, downBytesPerMs } = peerAt(room, self);
-  return 2 * frames * frameMs + rows * model.rowBytes * (1 / upBytesPerMs + 1 / downBytesPerMs);
+  return Math.max(2 * frames * frameMs, (rows * model.rowBytes) / Math.min(upBytesPerMs, downBytesPerMs));
 }
 
 /** [tab][peer]: what one row and one expert cost the tab at each peer; the measure of how near a peer is. */

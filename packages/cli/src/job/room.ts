@@ -1,0 +1,73 @@
+import type { GenerateStats, JoinMeshOptions, MeshRoomHandle, MeshState, Model, TokenEvent } from '@gatefold/runtime';
+import { framesOfToken } from '../../../runtime/src/mesh/split.ts';
+import type { JobEvent, JoinJob, MeshReport, RoomJob } from './types.ts';
+
+/** A room with everybody in it. */
+export interface FullRoom {
+  readonly handle: MeshRoomHandle;
+  readonly tabs: number;
+  /** As the answer begins. */
+  readonly state: MeshState;
+}
+
+/** Opens a room and waits until all others have come. */
+export async function openRoom(model: Model, room: RoomJob, emit: (event: JobEvent) => void): Promise<FullRoom> {
+  let full = () => {};
+  const complete = new Promise<void>((resolve) => (full = resolve));
+  const isFull = (there: number) => {
+    if (there >= room.tabs - 1) full();
+  };
+  const handle = await model.mesh.open({ ...optionsOf(room), ...(room.relay === undefined ? {} : { relay: room.relay }), onChange: (peers) => isFull(peers.length) });
+  emit({ kind: 'room', link: handle.link });
+  isFull(handle.peers.length);
+  await complete;
+  return { handle, tabs: room.tabs, state: await handle.state() };
+}
+
+/** Joins a room and serves it for as long as the page is open. */
+export async function serveRoom(model: Model, { link, room }: JoinJob): Promise<never> {
+  await model.mesh.join(link, optionsOf(room));
+  return new Promise<never>(() => {});
+}
+
+function optionsOf({ conditions, strategy, wire, corruptShare }: RoomJob): JoinMeshOptions {
+  return {
+    conditions,
+    ...(strategy === undefined ? {} : { strategy }),
+    ...(wire === undefined ? {} : { wire }),
+    ...(corruptShare === undefined ? {} : { corruptShare }),
+  };
+}
+
+/** @param choices experts of each generated token, [token][MoE layer][k] */
+export async function meshReport({ handle, tabs, state }: FullRoom, counts: NonNullable<GenerateStats['mesh']>, choices: readonly TokenEvent['experts'][]): Promise<MeshReport> {
+  const { decodeTokens, decodeMessages, decodeBytes, stepMs, resends, failovers, checks, bans, revisions, remoteChoices } = counts;
+  const { holders } = await handle.state();
+  const isAsPlanned = holders.length > 0 && JSON.stringify(holders) === JSON.stringify(state.holders) && resends + failovers + revisions === 0;
+  const sorted = stepMs.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+  return {
+    tabs,
+    messagesPerToken: ratio(decodeMessages, decodeTokens),
+    bytesPerToken: ratio(decodeBytes, decodeTokens),
+    predictedMessagesPerToken: isAsPlanned ? predicted(holders, choices) : null,
+    stepMs: { count: sorted.length, median: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0 },
+    resends,
+    failovers,
+    checks,
+    bans,
+    revisions,
+    remoteShare: ratio(remoteChoices, counts.choices),
+  };
+}
+
+/** Frames in both directions of a decoded token, by who holds what and what the tokens chose. The first token comes of the prompt's pass. */
+function predicted(holders: MeshState['holders'], choices: readonly TokenEvent['experts'][]): number {
+  const plan = { layers: holders.map((experts, layer) => ({ layer, holders: experts })), relays: new Map<string, string>() };
+  const decoded = choices.slice(1);
+  return ratio(decoded.reduce((sum, chosen) => sum + 2 * framesOfToken(plan, chosen), 0), decoded.length);
+}
+
+function ratio(part: number, whole: number): number {
+  return whole > 0 ? part / whole : 0;
+}
