@@ -33,6 +33,8 @@ export interface JoinMeshOptions {
   readonly createConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
   /** Worse conditions than the network's own, for tests. */
   readonly conditions?: LinkConditions;
+  /** Share of this tab's results for others that are made slightly wrong, to try their checks. Default 0. */
+  readonly corruptShare?: number;
 }
 
 export interface OpenMeshOptions extends JoinMeshOptions {
@@ -99,4 +101,5 @@ export interface RoomEngineOptions {
   readonly strategy?: 'experts' | 'layers' | 'auto';
   readonly wire?: 'f32' | 'f16' | 'int8';
   readonly checkShare?: number;
+  readonly corruptShare?: number;
 }

@@ -59,7 +59,7 @@ async function attach(served: Served, page: string | URL, options: JoinMeshOptio
   const { port1, port2 } = new MessageChannel();
   const engine = roomToPort(room, port1, (options.limits ?? DEFAULT_LIMITS).maxFrameBytes);
   try {
-    await service.attachRoom(port2, { self: room.self, isHost: room.isHost, modelId: info.modelId, memoryBytes: expertBytes, ...chosen(options, 'strategy', 'wire', 'checkShare') });
+    await service.attachRoom(port2, { self: room.self, isHost: room.isHost, modelId: info.modelId, memoryBytes: expertBytes, ...chosen(options, 'strategy', 'wire', 'checkShare', 'corruptShare') });
     return new RoomHandle(room, engine, page, options.onChange);
   } catch (error) {
     room.close();

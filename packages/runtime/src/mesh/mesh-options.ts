@@ -10,6 +10,8 @@ export interface MeshOptions {
   /** Which results are checked; random where it is not given, since a peer must not know. */
   readonly seed?: number;
   readonly hedge: HedgeLimits;
+  /** Share of the results for peers that are made slightly wrong, to try their checks. */
+  readonly corruptShare?: number;
 }
 
 export const MESH_DEFAULTS: MeshOptions = { wire: 'f32', checkShare: 1 / 64, hedge: { leastMs: 30, mostMs: 500 } };

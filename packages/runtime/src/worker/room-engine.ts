@@ -22,8 +22,8 @@ export interface RoomHandlers extends IdHandlers {
  * @param reader brings experts that are not on the GPU
  */
 export async function openRoomEngine(model: LoadedModel, reader: ShardReader, port: MessagePort, options: RoomEngineOptions): Promise<RoomEngine> {
-  const { self, isHost, wire = MESH_DEFAULTS.wire, checkShare = MESH_DEFAULTS.checkShare } = options;
-  const node = await MeshNode.open(model, reader, { ...MESH_DEFAULTS, wire, checkShare }, { onBan: (peer, reason) => room.ban(peer, reason) });
+  const { self, isHost, wire = MESH_DEFAULTS.wire, checkShare = MESH_DEFAULTS.checkShare, corruptShare = 0 } = options;
+  const node = await MeshNode.open(model, reader, { ...MESH_DEFAULTS, wire, checkShare, corruptShare }, { onBan: (peer, reason) => room.ban(peer, reason) });
   const room = new PortMembership(port, self, isHost, () => engine.state(), () => engine.close());
   const engine = new RoomEngine(node, meshModel(model.spec, reader.plan, wire), room, options);
   return engine;

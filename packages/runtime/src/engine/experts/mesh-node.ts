@@ -69,8 +69,9 @@ export class MeshNode implements RequestHandler {
     }
   }
 
-  answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>> {
-    return request.kind === 'work' ? this.expertServer.answer(request, peer) : this.layerServer.answer(request.work, peer);
+  async answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>> {
+    const rows = await (request.kind === 'work' ? this.expertServer.answer(request, peer) : this.layerServer.answer(request.work, peer));
+    return Math.random() < (this.peers.options.corruptShare ?? 0) ? rows.map((value) => value * 1.05) : rows;
   }
 
   forget(peer: string, conversation?: number): void {
