@@ -49,7 +49,7 @@ async function build(folder) {
   await vite.build({
     ...common,
     root: here,
-    ssr: { noExternal: true, external: ['playwright', 'webgpu', 'ws'] },
+    ssr: { noExternal: true, external: ['playwright', 'webgpu', 'ws', 'node-datachannel'] },
     build: { ssr: 'src/main.ts', outDir: join(folder, 'node'), emptyOutDir: false, target: 'node20' },
   });
 }

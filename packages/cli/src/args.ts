@@ -67,6 +67,7 @@ const COMMANDS = {
   manifest: { json: COMMON.json, help: COMMON.help, model: MODEL.model, out: { type: 'string', short: 'o' }, trace: { type: 'string' } },
   verify: { json: COMMON.json, help: COMMON.help, model: MODEL.model },
   relay: { ...COMMON, port: { type: 'string' } },
+  serve: { json: COMMON.json, help: COMMON.help, ...MODEL, room: { type: 'string' }, name: { type: 'string' }, stun: { type: 'string' } },
 } as const satisfies Record<string, ParseArgsConfig['options']>;
 
 export type CommandName = keyof typeof COMMANDS;
@@ -83,6 +84,7 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
   gatefold manifest MODEL.gguf [--out FILE.json] [--trace FILE.json] [--json]
   gatefold verify   MODEL.gguf [--json]
   gatefold relay    [--port 8787] [--host 127.0.0.1] [--json]
+  gatefold serve    --room LINK [--model PATH|URL] [--name NAME] [--stun stun:HOST:PORT] [--json]
 
   generate   text to the terminal as it comes; with --json the last line of stdout is one JSON object; --trace writes
              which experts each token used; --mesh-peers N runs it in a room of N tabs of one browser, connected by WebRTC, each
@@ -94,6 +96,7 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
              --trace how often it is used; put beside the model on a server it is used to check what is downloaded
   verify     reads a model whole and compares it with its manifest
   relay      lets tabs find each other for a room; what they compute does not pass through it. --host 0.0.0.0 for other devices
+  serve      joins a room by its link and computes experts for it, in Node, until Ctrl-C; --model where the link names none
   doctor     adapter, features, limits and storage, and what will be slow and why
 
 Those that run a model, and doctor, take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those that run one take

@@ -8,6 +8,7 @@ import type { FileCommand } from './commands/file-command.ts';
 import { generateCommand } from './commands/generate.ts';
 import { manifestCommand } from './commands/manifest.ts';
 import { relayCommand } from './commands/relay.ts';
+import { serveCommand } from './commands/serve.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { chromiumHost } from './hosts/chromium.ts';
 import type { Host } from './hosts/host.ts';
@@ -15,8 +16,8 @@ import { nodeHost } from './hosts/node.ts';
 import { failureOf } from './job/failure.ts';
 import { Terminal } from './terminal.ts';
 
-/** They need no GPU. */
-const FILE_COMMANDS = { manifest: manifestCommand, verify: verifyCommand, relay: relayCommand } as const satisfies Readonly<Record<string, FileCommand>>;
+/** They need no host to run a job in. */
+const FILE_COMMANDS = { manifest: manifestCommand, verify: verifyCommand, relay: relayCommand, serve: serveCommand } as const satisfies Readonly<Record<string, FileCommand>>;
 
 const COMMANDS: Readonly<Record<Exclude<CommandName, keyof typeof FILE_COMMANDS>, Command>> = {
   generate: generateCommand,
@@ -45,7 +46,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runCommand(name: CommandName, options: Options, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  if (name === 'manifest' || name === 'verify' || name === 'relay') return FILE_COMMANDS[name](options, { terminal, signal });
+  if (name === 'manifest' || name === 'verify' || name === 'relay' || name === 'serve') return FILE_COMMANDS[name](options, { terminal, signal });
   const hostName = text(options, 'host') ?? 'chromium';
   const openHost = Object.hasOwn(HOSTS, hostName) ? HOSTS[hostName] : undefined;
   if (!openHost) throw new UsageError(`--host is "${hostName}", but must be ${Object.keys(HOSTS).join(' or ')}.`);

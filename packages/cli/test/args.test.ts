@@ -44,7 +44,7 @@ describe('commands', () => {
   });
 
   test.each([
-    [['serve'], /no command "serve"; there are generate, eval, bench, doctor/],
+    [['train'], /no command "train"; there are generate, eval, bench, doctor/],
     [['toString'], /no command "toString"/],
     [['generate', '--modle', 'm'], /--modle/],
     [['generate', 'm.gguf'], /m\.gguf/],

@@ -7,6 +7,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** Sent as soon as there is something on stdout. */
   readonly interrupt?: NodeJS.Signals;
+  /** When the interrupt is sent instead. */
+  readonly interruptAfter?: Promise<unknown>;
 }
 
 export interface CliResult {
@@ -16,14 +18,15 @@ export interface CliResult {
 }
 
 /** Runs the real command, on the CPU adapter that is the same everywhere. */
-export function gatefold(args: readonly string[], { cwd, interrupt }: CliOptions = {}): Promise<CliResult> {
+export function gatefold(args: readonly string[], { cwd, interrupt, interruptAfter }: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], { cwd, env: { ...process.env, GATEFOLD_GPU: 'software' }, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    if (interrupt) child.stdout.once('data', () => child.kill(interrupt));
+    if (interruptAfter) void interruptAfter.finally(() => child.kill(interrupt));
+    else if (interrupt) child.stdout.once('data', () => child.kill(interrupt));
     child.on('error', reject).on('close', (code) => resolve({ code, stdout, stderr }));
   });
 }

@@ -4,7 +4,7 @@ import { isUrl, locateModel } from '../hosts/locate-model.ts';
 import { JobError } from '../hosts/host.ts';
 import type { Terminal } from '../terminal.ts';
 
-/** A command that needs no GPU: it reads files, or passes messages on. Throws `UsageError`, `JobError`, `GatefoldError`. */
+/** A command that runs no job: it reads files, passes messages on, or serves a room. Throws `UsageError`, `JobError`, `GatefoldError`. */
 export type FileCommand = (options: Options, workplace: { readonly terminal: Terminal; readonly signal: AbortSignal }) => Promise<void>;
 
 /** The model's path, and its bytes. */

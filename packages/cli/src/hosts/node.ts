@@ -37,7 +37,7 @@ export function openDawn(): Dawn {
 }
 
 /** Dawn on the GPU; where there is none, or by `GATEFOLD_GPU=software`, on the SwiftShader that comes with Chromium. */
-async function openAnyDawn(): Promise<Dawn> {
+export async function openAnyDawn(): Promise<Dawn> {
   if (mayHaveGpu()) {
     const dawn = openDawn();
     if (await dawn.gpu.requestAdapter()) return dawn;

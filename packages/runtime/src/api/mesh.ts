@@ -2,12 +2,13 @@ import type { PeerHello } from '../mesh/membership.ts';
 import type { LinkLimits } from '../mesh/limits.ts';
 import type { OpenSignalling } from '../mesh/signalling/signalling.ts';
 import type { LinkConditions } from '../mesh/transport/conditions.ts';
+import type { CreateConnection } from '../mesh/transport/peer-connection.ts';
 
 /** How a tab takes part in a room. */
 export interface JoinMeshOptions {
   /** What others are told of this device, for people. */
   readonly name?: string;
-  /** URL that others may load the model from. */
+  /** URL that others may load the model from; goes into the link. */
   readonly modelUrl?: string;
   /** STUN and TURN servers. None by default: devices of one network find each other without, and no third party learns of them. */
   readonly iceServers?: readonly RTCIceServer[];
@@ -30,7 +31,7 @@ export interface JoinMeshOptions {
   /** Another way for peers to find each other than a relay of `gatefold relay`. */
   readonly signalling?: OpenSignalling;
   /** Another implementation of RTCPeerConnection, as in Node. */
-  readonly createConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
+  readonly createConnection?: CreateConnection;
   /** Worse conditions than the network's own, for tests. */
   readonly conditions?: LinkConditions;
   /** Share of this tab's results for others that are made slightly wrong, to try their checks. Default 0. */

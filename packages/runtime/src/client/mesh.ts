@@ -60,7 +60,7 @@ async function attach(served: Served, page: string | URL, options: JoinMeshOptio
   const engine = roomToPort(room, port1, (options.limits ?? DEFAULT_LIMITS).maxFrameBytes);
   try {
     await service.attachRoom(port2, { self: room.self, isHost: room.isHost, modelId: info.modelId, memoryBytes: expertBytes, ...chosen(options, 'strategy', 'wire', 'checkShare', 'corruptShare') });
-    return new RoomHandle(room, engine, page, options.onChange);
+    return new RoomHandle(room, engine, page, options);
   } catch (error) {
     room.close();
     throw error;
@@ -79,9 +79,9 @@ class RoomHandle implements MeshRoomHandle {
     readonly room: Room,
     readonly engine: RoomPort,
     readonly page: string | URL,
-    onChange: JoinMeshOptions['onChange'],
+    readonly options: JoinMeshOptions,
   ) {
-    room.onChange = () => onChange?.(this.peers);
+    room.onChange = () => options.onChange?.(this.peers);
   }
 
   get self(): string {
@@ -93,7 +93,8 @@ class RoomHandle implements MeshRoomHandle {
   }
 
   get link(): string {
-    return invitationLink(this.page, this.room.invitation);
+    const { modelUrl = '' } = this.options;
+    return invitationLink(this.page, { model: modelUrl, ...this.room.invitation });
   }
 
   get peers(): readonly MeshPeerInfo[] {
@@ -101,7 +102,8 @@ class RoomHandle implements MeshRoomHandle {
   }
 
   revokeLink(): string {
-    return invitationLink(this.page, this.room.revokeInvitation());
+    this.room.revokeInvitation();
+    return this.link;
   }
 
   ban(peer: string, reason: string): void {

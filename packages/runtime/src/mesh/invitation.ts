@@ -9,15 +9,17 @@ export interface Invitation {
   readonly secret: string;
   /** Address of the relay, or of the network of another adapter. */
   readonly relay: string;
+  /** URL of the model that the room runs, where it has one: it says nothing about who may come in. */
+  readonly model?: string;
 }
 
 /**
  * A link with the invitation in its fragment, which browsers send to no server.
  * @param page that the others are to open
  */
-export function invitationLink(page: string | URL, { room, secret, relay }: Invitation): string {
+export function invitationLink(page: string | URL, { room, secret, relay, model }: Invitation): string {
   const link = new URL(page);
-  link.hash = new URLSearchParams({ room, secret, relay }).toString();
+  link.hash = new URLSearchParams({ room, secret, relay, ...(model && { model }) }).toString();
   return link.href;
 }
 
@@ -27,11 +29,11 @@ export function parseInvitation(link: string | URL): Invitation {
   const start = text.indexOf('#');
   if (start < 0) throw new InvitationError('it has no # with room and secret');
   const fields = new URLSearchParams(text.slice(start + 1));
-  const [room, secret, relay] = [fields.get('room'), fields.get('secret'), fields.get('relay')];
+  const [room, secret, relay, model] = ['room', 'secret', 'relay', 'model'].map((name) => fields.get(name));
   if (!isHex128(room)) throw new InvitationError('its room is missing or cut off');
   if (!isHex128(secret)) throw new InvitationError('its secret is missing or cut off');
   if (!relay) throw new InvitationError('its relay is missing');
-  return { room, secret, relay };
+  return { room, secret, relay, ...(model && { model }) };
 }
 
 /** Whether an address is an invitation, so that a page knows what it was opened for. */

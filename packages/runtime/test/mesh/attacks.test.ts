@@ -4,8 +4,10 @@ import { DEFAULT_LIMITS } from '../../src/mesh/limits.ts';
 import type { OpenSignalling, Signalling, SignallingHandlers } from '../../src/mesh/signalling/signalling.ts';
 import { webSocketSignalling } from '../../src/mesh/signalling/websocket.ts';
 import type { Connection } from '../../src/mesh/transport/connection.ts';
+import { dataOf } from '../../src/mesh/transport/message-channel.ts';
 import { Negotiation } from '../../src/mesh/transport/negotiate.ts';
-import { createConnection, Events, Frames, Rooms, runRelay, Socket, type RunningRelay } from './rooms.ts';
+import type { PeerConnectionLike } from '../../src/mesh/transport/peer-connection.ts';
+import { createConnection, Events, Frames, openSocket, Rooms, runRelay, type RunningRelay } from './rooms.ts';
 
 let relay: RunningRelay;
 let rooms: Rooms;
@@ -24,13 +26,16 @@ test('a wrong secret', async () => {
   await events.until(({ joined }) => joined.length === 1);
 });
 
+type Channel = ReturnType<PeerConnectionLike['createDataChannel']>;
+
 /** A relay that ends both sides' connections at itself and passes on what they say to each other. */
 function manInTheMiddle(honest: OpenSignalling): { readonly open: OpenSignalling; readonly passed: string[]; close(): void } {
   const passed: string[] = [];
-  const ends: RTCPeerConnection[] = [];
-  const pump = (from: RTCDataChannel, to: RTCDataChannel) =>
-    from.addEventListener('message', ({ data }) => {
-      passed.push(String(data));
+  const ends: PeerConnectionLike[] = [];
+  const pump = (from: Channel, to: Channel) =>
+    from.addEventListener('message', (event) => {
+      const data = String(dataOf(event));
+      passed.push(data);
       if (to.readyState === 'open') to.send(data);
       else to.addEventListener('open', () => to.send(data), { once: true });
     });
@@ -39,7 +44,7 @@ function manInTheMiddle(honest: OpenSignalling): { readonly open: OpenSignalling
     let handlers: SignallingHandlers | undefined;
     let sides: { readonly toGuest: Negotiation; readonly toHost: Negotiation } | undefined;
     const begin = (connection: string) => {
-      const [guest, host] = [createConnection({}), createConnection({})];
+      const [guest, host] = [createConnection({ iceServers: [] }), createConnection({ iceServers: [] })];
       ends.push(guest, host);
       for (const [id, ordered] of [[0, true], [1, false]] as const) {
         const options = { negotiated: true, id, ordered };
@@ -68,7 +73,7 @@ function manInTheMiddle(honest: OpenSignalling): { readonly open: OpenSignalling
 test('a relay that swaps the fingerprints to read along', async () => {
   const host = await rooms.host();
   const events = new Events(host);
-  const middle = manInTheMiddle(webSocketSignalling(relay.url, Socket));
+  const middle = manInTheMiddle(webSocketSignalling(relay.url, openSocket));
   const deceived = new Rooms(relay.url, middle.open);
   await expect(deceived.join(host.invitation)).rejects.toMatchObject({ name: 'HandshakeError', code: 'handshake-fingerprint' });
   // It was between both, and heard no more than the handshake, which tells no secret.

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { ConditionedChannel, delayOf } from '../../src/mesh/transport/conditions.ts';
+import { dataOf } from '../../src/mesh/transport/message-channel.ts';
 import { MemoryChannel } from './memory-channel.ts';
 
 const fair = (seed: number) => () => {
@@ -33,7 +34,7 @@ test('an ordered channel keeps its order, whatever the jitter; nothing comes aft
   try {
     const [one, other] = MemoryChannel.pair();
     const received: string[] = [];
-    other.addEventListener('message', ({ data }) => received.push(String(data)));
+    other.addEventListener('message', (event) => received.push(String(dataOf(event))));
     const channel = new ConditionedChannel(one, { rtt: 10, jitter: 5, loss: 0.3 }, true, fair(3));
     const sent = Array.from({ length: 50 }, (_, i) => String(i));
     for (const text of sent) channel.send(text);

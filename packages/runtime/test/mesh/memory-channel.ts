@@ -37,8 +37,7 @@ export class MemoryChannel implements MessageChannelLike {
     this.#events.dispatchEvent(event);
   }
 
-  addEventListener(type: string, listener: (event: MessageEvent) => void, options?: AddEventListenerOptions): void {
-    // Only messages have data, and only their listeners look at it.
-    this.#events.addEventListener(type, (event) => listener(event instanceof MessageEvent ? event : new MessageEvent(event.type)), options);
+  addEventListener(...args: Parameters<MessageChannelLike['addEventListener']>): void {
+    this.#events.addEventListener(...args);
   }
 }

@@ -6,7 +6,7 @@ import type { Model, TokenEvent } from '../../src/api/types.ts';
 import { webSocketSignalling } from '../../src/mesh/signalling/websocket.ts';
 import { loadInNode } from '../../src/node.ts';
 import { readReference } from '../fixtures/reference.ts';
-import { createConnection, runRelay, Socket, type RunningRelay } from './rooms.ts';
+import { createConnection, openSocket, runRelay, type RunningRelay } from './rooms.ts';
 
 const FOLDER = join(import.meta.dirname, '../fixtures/olmoe-q4_0');
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => relay.close());
 
 const open = (gpuBudget?: string): Promise<Model> => loadInNode(join(FOLDER, 'model.gguf'), { contextLength: 128, ...(gpuBudget ? { gpuBudget } : {}) }, dawnGpu());
-const inNode = () => ({ signalling: webSocketSignalling(relay.url, Socket), createConnection });
+const inNode = () => ({ signalling: webSocketSignalling(relay.url, openSocket), createConnection });
 
 async function generate(model: Model, promptIds: readonly number[], maxTokens: number) {
   const session = await model.createSession();

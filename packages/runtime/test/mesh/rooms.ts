@@ -7,14 +7,14 @@ import { parseInvitation, type Invitation } from '../../src/mesh/invitation.ts';
 import type { MembershipHandlers, PeerHello, RoomPeer } from '../../src/mesh/membership.ts';
 import { joinRoom, openRoom, type Room, type RoomOptions } from '../../src/mesh/room/room.ts';
 import type { OpenSignalling } from '../../src/mesh/signalling/signalling.ts';
-import { webSocketSignalling, type SocketClass } from '../../src/mesh/signalling/websocket.ts';
+import { webSocketSignalling } from '../../src/mesh/signalling/websocket.ts';
+import type { CreateConnection } from '../../src/mesh/transport/peer-connection.ts';
 
 export const HELLO: PeerHello = { name: 'a test', kind: 'node', modelId: 'model', modelUrl: '', memoryBytes: 1e9 };
 
-// Its types are those of a browser, but for names of the events' targets.
-export const createConnection = (configuration: RTCConfiguration): globalThis.RTCPeerConnection => new RTCPeerConnection(configuration as never) as never;
+export const createConnection: CreateConnection = (configuration) => new RTCPeerConnection(configuration);
 
-export const Socket: SocketClass = WebSocket as never;
+export const openSocket = (url: string): WebSocket => new WebSocket(url);
 
 export interface RunningRelay {
   readonly relay: Relay;
@@ -45,7 +45,7 @@ export class Rooms {
 
   constructor(
     readonly url: string,
-    readonly signalling: OpenSignalling = webSocketSignalling(url, Socket),
+    readonly signalling: OpenSignalling = webSocketSignalling(url, openSocket),
   ) {}
 
   async host(options: Partial<RoomOptions> = {}): Promise<Room> {

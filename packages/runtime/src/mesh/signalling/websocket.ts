@@ -6,31 +6,41 @@ import type { OpenSignalling, Signalling, SignallingHandlers } from './signallin
 /** Pauses before a lost relay is tried again. */
 const RETRY_MS = [500, 1000, 2000, 4000, 8000, 16_000, 30_000];
 
-/** The part of WebSocket that is needed; in Node before 22 that of the package `ws` has it too. */
-export type SocketClass = new (url: string) => Pick<WebSocket, 'send' | 'close' | 'readyState' | 'addEventListener'>;
+/** What is needed of a WebSocket: the browser's, or in Node before 22 that of the package `ws`. */
+export interface SocketLike {
+  readonly readyState: number;
+  send(data: string): void;
+  close(): void;
+  addEventListener(type: 'open' | 'error', listener: () => void): void;
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
+  addEventListener(type: 'close', listener: (event: { readonly code: number; readonly reason: string }) => void): void;
+}
 
-/** By the relay of `gatefold relay`. @param relay its ws: or wss: address */
-export function webSocketSignalling(relay: string, Socket: SocketClass = WebSocket): OpenSignalling {
+/**
+ * By the relay of `gatefold relay`.
+ * @param relay its ws: or wss: address @param openSocket where there is no `WebSocket`, or another is to be used
+ */
+export function webSocketSignalling(relay: string, openSocket: (url: string) => SocketLike = (url) => new WebSocket(url)): OpenSignalling {
   return async (room, self) => {
     if (!URL.canParse(relay) || !/^wss?:/.test(relay)) throw new SignallingError(relay, 'this is no ws: or wss: address');
     const url = new URL(relay);
     // Only whoever entered a name first may take it over again.
     for (const [name, value] of Object.entries({ room, peer: self, owner: randomHex(16) })) url.searchParams.set(name, value);
-    const signalling = new RelaySignalling(relay, () => new Socket(url.href));
+    const signalling = new RelaySignalling(relay, () => openSocket(url.href));
     await signalling.connect();
     return signalling;
   };
 }
 
 class RelaySignalling implements Signalling {
-  #socket: InstanceType<SocketClass> | undefined;
+  #socket: SocketLike | undefined;
   #handlers: SignallingHandlers | undefined;
   #isClosed = false;
   #failures = 0;
 
   constructor(
     readonly relay: string,
-    readonly open: () => InstanceType<SocketClass>,
+    readonly open: () => SocketLike,
   ) {}
 
   listen(handlers: SignallingHandlers): void {

@@ -1,7 +1,7 @@
 import { FrameTooLargeError, LinkClosedError, MalformedFrameError, PeerLimitError } from '../errors.ts';
 import type { LinkLimits } from '../limits.ts';
 import type { LinkHandlers, PeerLink } from '../link.ts';
-import type { MessageChannelLike } from './message-channel.ts';
+import { dataOf, type MessageChannelLike } from './message-channel.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Reassembler, slicesOf } from './slices.ts';
 
@@ -48,7 +48,7 @@ export class ChannelLink implements PeerLink {
     channel.binaryType = 'arraybuffer';
     channel.bufferedAmountLowThreshold = LOW_WATER;
     const { signal } = this.#closing;
-    channel.addEventListener('message', (event) => this.#receive(event), { signal });
+    channel.addEventListener('message', (event) => this.#receive(dataOf(event)), { signal });
     channel.addEventListener('bufferedamountlow', () => this.#wake(), { signal });
     channel.addEventListener('close', () => this.close('the peer is gone'), { signal });
     channel.addEventListener('error', () => this.close('the channel failed'), { signal });
@@ -103,7 +103,7 @@ export class ChannelLink implements PeerLink {
     this.#traffic.framesSent++;
   }
 
-  #receive({ data }: MessageEvent): void {
+  #receive(data: unknown): void {
     try {
       if (!(data instanceof ArrayBuffer)) throw new MalformedFrameError('text where bytes belong');
       this.#traffic.bytesReceived += data.byteLength;

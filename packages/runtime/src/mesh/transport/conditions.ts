@@ -82,10 +82,7 @@ export class ConditionedChannel implements MessageChannelLike {
     this.channel.close();
   }
 
-  addEventListener(type: 'message', listener: (event: MessageEvent) => void, options?: AddEventListenerOptions): void;
-  addEventListener(type: 'open' | 'close' | 'error' | 'bufferedamountlow', listener: () => void, options?: AddEventListenerOptions): void;
-  addEventListener(type: 'message' | 'open' | 'close' | 'error' | 'bufferedamountlow', listener: (event: MessageEvent) => void, options?: AddEventListenerOptions): void {
-    if (type === 'message') this.channel.addEventListener(type, listener, options);
-    else this.channel.addEventListener(type, listener as () => void, options);
+  addEventListener(...args: Parameters<MessageChannelLike['addEventListener']>): void {
+    this.channel.addEventListener(...args);
   }
 }

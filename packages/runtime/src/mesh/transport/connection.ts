@@ -3,6 +3,7 @@ import { ConditionedChannel, type LinkConditions } from './conditions.ts';
 import { ControlChannel } from './control-channel.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { MessageChannelLike } from './message-channel.ts';
+import type { CreateConnection, PeerConnectionLike } from './peer-connection.ts';
 
 const OPEN_MS = 20_000;
 /** What was said last has so long to arrive: closing a connection drops what is under way. */
@@ -12,14 +13,14 @@ export interface ConnectionOptions {
   /** STUN and TURN servers. There are none by default: then peers of one network find each other, and nobody else learns of it. */
   readonly iceServers?: readonly RTCIceServer[];
   /** Another implementation of RTCPeerConnection, as in Node. */
-  readonly createConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
+  readonly createConnection?: CreateConnection;
   /** Worse conditions than the link's own, for tests. */
   readonly conditions?: LinkConditions;
 }
 
 /** A connection to one peer with its two channels, which are agreed on and need no negotiation. Not authenticated yet. */
 export class Connection {
-  readonly rtc: RTCPeerConnection;
+  readonly rtc: PeerConnectionLike;
   readonly control: ControlChannel;
   /** Frames' slices: reliable, in no order. */
   readonly frames: MessageChannelLike;
@@ -77,7 +78,7 @@ export class Connection {
   }
 }
 
-function opened(channel: RTCDataChannel): Promise<void> {
+function opened(channel: ReturnType<PeerConnectionLike['createDataChannel']>): Promise<void> {
   return new Promise((resolve) => {
     if (channel.readyState === 'open') resolve();
     else channel.addEventListener('open', () => resolve(), { once: true });

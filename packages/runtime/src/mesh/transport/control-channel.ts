@@ -1,6 +1,6 @@
 import { MalformedFrameError, PeerLimitError } from '../errors.ts';
 import { MAX_MESSAGE_CHARACTERS, parseRecord } from '../signalling/messages.ts';
-import type { MessageChannelLike } from './message-channel.ts';
+import { dataOf, type MessageChannelLike } from './message-channel.ts';
 import { RateLimit } from './rate-limit.ts';
 
 /** Heart-beats, a handshake, and what a bulk connection needs to come about. */
@@ -28,7 +28,7 @@ export class ControlChannel {
 
   constructor(readonly channel: MessageChannelLike) {
     const { signal } = this.#closing;
-    channel.addEventListener('message', ({ data }) => this.#receive(data), { signal });
+    channel.addEventListener('message', (event) => this.#receive(dataOf(event)), { signal });
     channel.addEventListener('close', () => this.#close(undefined), { signal });
     channel.addEventListener('error', () => this.#close(undefined), { signal });
   }

@@ -5,6 +5,10 @@ export interface MessageChannelLike {
   readonly bufferedAmount: number;
   send(data: string | ArrayBufferView<ArrayBuffer>): void;
   close(): void;
-  addEventListener(type: 'message', listener: (event: MessageEvent) => void, options?: AddEventListenerOptions): void;
-  addEventListener(type: 'open' | 'close' | 'error' | 'bufferedamountlow', listener: () => void, options?: AddEventListenerOptions): void;
+  addEventListener(type: 'message' | 'open' | 'close' | 'error' | 'bufferedamountlow', listener: (event: Event) => void, options?: AddEventListenerOptions): void;
+}
+
+/** The data of a `message` event. */
+export function dataOf(event: Event): unknown {
+  return 'data' in event ? event.data : undefined;
 }

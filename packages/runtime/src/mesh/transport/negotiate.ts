@@ -1,4 +1,5 @@
 import type { IceCandidate, SignalMessage } from '../signalling/messages.ts';
+import { candidateOf, type PeerConnectionLike } from './peer-connection.ts';
 
 /** One attempt's way of signals to the other side. */
 export interface SignalPath {
@@ -19,12 +20,12 @@ export class Negotiation {
   #last: Promise<void> = Promise.resolve();
 
   constructor(
-    readonly connection: RTCPeerConnection,
+    readonly connection: PeerConnectionLike,
     readonly path: SignalPath,
   ) {
-    connection.addEventListener('icecandidate', ({ candidate }) => {
-      if (!candidate?.candidate) return;
-      const found = { candidate: candidate.candidate, sdpMid: candidate.sdpMid };
+    connection.addEventListener('icecandidate', (event) => {
+      const found = candidateOf(event);
+      if (!found) return;
       if (this.#described) this.#send({ candidate: found });
       else this.#held.push(found);
     });
