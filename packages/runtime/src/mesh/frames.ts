@@ -1,3 +1,4 @@
+import type { ExpertName } from '../api/types.ts';
 import { GatefoldError } from '../errors.ts';
 import type { ExpertWork } from './expert-work.ts';
 import { readRows, rowBytes, WIRE_FORMATS, writeRows, type WireFormat } from './wire-format.ts';
@@ -10,7 +11,7 @@ const LAYERS_BYTES = 12;
 /** Experts that a token may ask one peer for. */
 const MOST_EXPERTS = 64;
 
-const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, forget: 5 } as const;
+const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, forget: 5, hold: 6 } as const;
 
 /** Why a peer does not do what it is asked; the asker turns elsewhere. */
 export const REFUSALS = ['busy', 'unavailable', 'no-state', 'failed'] as const;
@@ -41,7 +42,8 @@ export interface LayersWork {
  *
  * On the wire, little-endian: u8 version · u8 kind · u8 format · u8 relay or refusal · u32 id · u16 layer · u16 tokens, then
  * work: each token's u8 count, each pair's u16 expert, each pair's f32 weight, rows ·
- * layers: u16 end, u16 0, u32 conversation, u32 start, rows · answer: rows · forget: nothing, `id` is the conversation.
+ * layers: u16 end, u16 0, u32 conversation, u32 start, rows · answer: rows · forget: nothing, `id` is the
+ * conversation · hold: `id` experts, each u16 layer, u16 expert.
  */
 export type Frame =
   | {
@@ -55,7 +57,9 @@ export type Frame =
   | { readonly kind: 'layers'; readonly id: number; readonly format: WireFormat; readonly work: LayersWork }
   | ({ readonly kind: 'answer'; readonly id: number } & Rows)
   | { readonly kind: 'refusal'; readonly id: number; readonly reason: Refusal }
-  | { readonly kind: 'forget'; readonly id: number };
+  | { readonly kind: 'forget'; readonly id: number }
+  /** The sender will ask for these experts. */
+  | { readonly kind: 'hold'; readonly experts: readonly ExpertName[] };
 
 /** A peer has sent what is no frame of this protocol. */
 export class FrameFormatError extends GatefoldError {
@@ -124,6 +128,15 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
       view.setUint8(3, REFUSALS.indexOf(frame.reason));
       return bytesOf(view);
     }
+    case 'hold': {
+      const { experts } = frame;
+      const view = header(HEADER_BYTES + experts.length * 4, KIND.hold, experts.length);
+      for (const [i, { layer, expert }] of experts.entries()) {
+        view.setUint16(HEADER_BYTES + i * 4, layer, true);
+        view.setUint16(HEADER_BYTES + i * 4 + 2, expert, true);
+      }
+      return bytesOf(view);
+    }
     case 'forget':
       return bytesOf(header(HEADER_BYTES, KIND.forget, frame.id));
   }
@@ -163,6 +176,11 @@ export function decodeFrame(bytes: Uint8Array<ArrayBuffer>, width: number): Fram
     case KIND.forget:
       checkLength(bytes, HEADER_BYTES);
       return { kind: 'forget', id };
+    case KIND.hold: {
+      checkLength(bytes, HEADER_BYTES + id * 4);
+      const experts = Array.from({ length: id }, (_, i) => ({ layer: view.getUint16(HEADER_BYTES + i * 4, true), expert: view.getUint16(HEADER_BYTES + i * 4 + 2, true) }));
+      return { kind: 'hold', experts };
+    }
     default:
       throw new FrameFormatError(`is of the unknown kind ${view.getUint8(1)}`);
   }

@@ -1,3 +1,4 @@
+import type { ExpertName } from '../api/types.ts';
 import { GatefoldError } from '../errors.ts';
 import { LinkClosedError } from './errors.ts';
 import { decodeFrame, encodeFrame, FrameFormatError, type Frame, type Refusal } from './frames.ts';
@@ -27,6 +28,8 @@ export interface RequestHandler {
   answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>>;
   /** A peer's conversation has ended, or all of them with the peer. */
   forget(peer: string, conversation?: number): void;
+  /** These will be asked for. */
+  hold(experts: readonly ExpertName[]): void;
 }
 
 export interface PeerEvents {
@@ -118,6 +121,11 @@ export class Peer {
     if (!this.#closed) this.#send({ kind: 'forget', id: conversation }).catch(() => {});
   }
 
+  /** Tells it what it will be asked for. */
+  announce(experts: readonly ExpertName[]): void {
+    if (!this.#closed) this.#send({ kind: 'hold', experts }).catch(() => {});
+  }
+
   close(reason: string): void {
     if (this.#closed) return;
     this.link.close(reason);
@@ -152,6 +160,8 @@ export class Peer {
         this.#pending.get(frame.id)?.reject(new RefusedError(this.name, frame.reason));
         this.#pending.delete(frame.id);
         return;
+      case 'hold':
+        return this.handler?.hold(frame.experts);
       case 'forget':
         this.handler?.forget(this.name, frame.id);
     }

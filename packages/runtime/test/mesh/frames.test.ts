@@ -10,6 +10,7 @@ const FRAMES: readonly Frame[] = [
   { kind: 'answer', id: 1, format: 'f32', tokens: 2, rows: work.x },
   { kind: 'refusal', id: 3, reason: 'unavailable' },
   { kind: 'forget', id: 12 },
+  { kind: 'hold', experts: [{ layer: 3, expert: 70 }, { layer: 4, expert: 0 }] },
 ];
 
 describe('frames', () => {
@@ -40,7 +41,7 @@ describe('frames', () => {
     const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24;
     for (let run = 0; run < 5000; run++) {
       const bytes = Uint8Array.from({ length: 3 + next() }, next);
-      if (run % 2 === 0) bytes.set([1, next() % 6, next() % 3]);
+      if (run % 2 === 0) bytes.set([1, next() % 8, next() % 3]);
       try {
         decodeFrame(bytes, WIDTH);
       } catch (error) {

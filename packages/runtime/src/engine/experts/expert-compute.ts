@@ -80,6 +80,11 @@ export class ExpertCompute {
     return this.#moe.get(layer);
   }
 
+  /** Compiles what is not compiled yet: a peer does not wait for that. */
+  async prepare(): Promise<void> {
+    await Promise.all([...this.#moe].flatMap(([layer, ffn]) => [this.#stepsOf(layer, ffn, 'decode'), this.#stepsOf(layer, ffn, 'prefill')]));
+  }
+
   /**
    * Of each work the weighted sums, [tokens, d]; all of one layer, run together. Throws as `ExpertResidency.admit`, and
    * `RangeError` for a layer without experts.

@@ -1,5 +1,5 @@
 import type { ComputeExperts, ExpertWork } from '../../mesh/expert-work.ts';
-import { RefusedError, type Request, type RequestHandler } from '../../mesh/peer.ts';
+import { RefusedError, type Request } from '../../mesh/peer.ts';
 import { GatefoldError } from '../../errors.ts';
 import type { ExpertCompute } from './expert-compute.ts';
 
@@ -11,7 +11,7 @@ interface Waiting {
 }
 
 /** Does layer steps for peers. While one run is under way requests gather; those of one layer then run together, whoever sent them. */
-export class ExpertServer implements RequestHandler {
+export class ExpertServer {
   #waiting: Waiting[] = [];
   #running = false;
   /** Runs, and the requests that they answered. */

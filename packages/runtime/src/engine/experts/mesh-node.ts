@@ -1,12 +1,13 @@
-import type { GenerateRequest } from '../../api/types.ts';
+import type { ExpertName, GenerateRequest } from '../../api/types.ts';
 import type { MeshOptions } from '../../mesh/mesh-options.ts';
 import { Peers, type PeersEvents } from '../../mesh/peers.ts';
 import type { Request, RequestHandler } from '../../mesh/peer.ts';
-import type { MeshPlan } from '../../mesh/plan-types.ts';
+import { HOME, type ExpertsPlan, type MeshPlan } from '../../mesh/plan-types.ts';
 import type { ShardReader } from '../../shards/shard.ts';
 import type { LoadedModel } from '../loaded-model.ts';
 import type { PlanContext } from '../plan-context.ts';
 import type { Session } from '../session.ts';
+import { ExpertHolder } from './expert-holder.ts';
 import { ExpertServer } from './expert-server.ts';
 import { LayerServer } from './layer-server.ts';
 import { generateInMesh, type MeshAnswerHandlers, type MeshOutcome } from './mesh-answer.ts';
@@ -23,15 +24,18 @@ export class MeshNode implements RequestHandler {
   readonly layerServer: LayerServer;
   /** Sessions that do not have all they know of their past themselves. */
   readonly #elsewhere = new WeakSet<Session>();
+  readonly #holder: ExpertHolder;
   #plan: MeshPlan | undefined;
   #answers = 0;
 
   private constructor(
     readonly context: PlanContext,
     readonly paged: PagedExperts,
+    holder: ExpertHolder,
     options: MeshOptions,
     events: PeersEvents,
   ) {
+    this.#holder = holder;
     this.peers = new Peers(context.spec.hiddenSize, options, this, events);
     this.experts = new MeshExperts(context, paged, this.peers);
     this.layers = new MeshLayers(context, paged, this.peers);
@@ -42,7 +46,9 @@ export class MeshNode implements RequestHandler {
 
   /** @param reader brings experts that are asked for and not on the GPU */
   static async open(model: LoadedModel, reader: ShardReader, options: MeshOptions, events: PeersEvents = {}): Promise<MeshNode> {
-    return new MeshNode(model.context, await model.paging(reader), options, events);
+    const node = new MeshNode(model.context, await model.paging(reader), new ExpertHolder(model, reader), options, events);
+    await node.experts.compute.prepare();
+    return node;
   }
 
   get plan(): MeshPlan | undefined {
@@ -53,6 +59,7 @@ export class MeshNode implements RequestHandler {
   set plan(plan: MeshPlan | undefined) {
     this.#plan = plan;
     this.#adopt();
+    if (plan?.strategy === 'experts') this.#announce(plan);
   }
 
   /** As `Session.generate`, in the room. */
@@ -79,10 +86,35 @@ export class MeshNode implements RequestHandler {
     this.layerServer.forget(peer, conversation);
   }
 
+  hold(experts: readonly ExpertName[]): void {
+    this.#holder.hold(experts);
+  }
+
   /** Leaves the room; sessions go on alone. */
   dispose(): void {
     this.plan = undefined;
     this.peers.close();
+  }
+
+  /** Everybody learns what it will be asked for, best holders first: what comes first finds a free slot. */
+  #announce({ layers }: ExpertsPlan): void {
+    const wanted = new Map<string, ExpertName[]>();
+    const most = Math.max(0, ...layers.flatMap(({ holders }) => holders.map(({ length }) => length)));
+    for (let place = 0; place < most; place++) {
+      for (const { layer, holders } of layers) {
+        for (const [expert, names] of holders.entries()) {
+          const name = names[place];
+          if (name === undefined) continue;
+          const experts = wanted.get(name);
+          if (experts) experts.push({ layer, expert });
+          else wanted.set(name, [{ layer, expert }]);
+        }
+      }
+    }
+    for (const [name, experts] of wanted) {
+      if (name === HOME) this.hold(experts);
+      else this.peers.get(name)?.announce(experts);
+    }
   }
 
   #adopt(): void {
