@@ -1,6 +1,6 @@
 import type { GenerateResult, Model, Session } from '@gatefold/runtime';
 import type { Emit, Environment } from '../src/job.ts';
-import { benchPrompt } from './prompt.ts';
+import { benchPrompt } from '../../packages/cli/src/job/prompt.ts';
 import type { GatefoldJob, SpeedReport, SpeedRun } from './types.ts';
 
 /** Prefill and decode rates through the public API, worker and all. */

@@ -1,16 +1,8 @@
-/**
- * Token ids of a prompt that means nothing: a walk over the vocabulary. Runs start with
- * different ids, so that none finds a prefix of another in its cache.
- */
-export function benchPrompt(run: number, length: number, vocabSize: number): number[] {
-  return Array.from({ length }, (_, i) => (run * 7919 + i * 104729 + 1) % vocabSize);
-}
-
 /** What text prompts are made of. */
 export const LETTERS: readonly string[] = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'];
 
 /**
- * The same for an engine that takes text only: single letters and digits, most of which are a token in any vocabulary,
+ * A prompt that means nothing, for an engine that takes text only: single letters and digits, most of which are a token in any vocabulary,
  * in an order that is not told from chance.
  */
 export function benchText(run: number, words: number): string {

@@ -1,4 +1,4 @@
-import { digits, median, table } from '../src/numbers.ts';
+import { digits, median, table } from '../../packages/cli/src/numbers.ts';
 import type { CompareResult, LoadResult, SpeedReport } from './types.ts';
 
 const HEAD = ['engine', 'backend', 'prefill tok/s', 'decode tok/s', 'dispatches', 'submits', 'GPU MB', 'load ms'];

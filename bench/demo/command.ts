@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { count, type Options } from '../../packages/cli/src/args.ts';
 import { serveFiles } from '../../packages/cli/src/hosts/file-server.ts';
 import { print } from '../src/command.ts';
-import { digits, median, table } from '../src/numbers.ts';
+import { digits, median, table } from '../../packages/cli/src/numbers.ts';
 import { shippedModels } from '../src/shipped-models.ts';
 import { visit, type Visit } from './visit.ts';
 

@@ -1,5 +1,5 @@
 import type { Emit } from '../src/job.ts';
-import { digits, table } from '../src/numbers.ts';
+import { digits, table } from '../../packages/cli/src/numbers.ts';
 import type { Profile } from './profiles.ts';
 import { OLMOE, planScene, type ModelShape } from './scenes.ts';
 

@@ -1,4 +1,4 @@
-import { digits, table } from '../src/numbers.ts';
+import { digits, table } from '../../packages/cli/src/numbers.ts';
 import type { Emit } from '../src/job.ts';
 import { PROFILES } from './profiles.ts';
 import { OLMOE, planScene } from './scenes.ts';

@@ -1,6 +1,6 @@
 import { gemm, gemv, type ExpertPool, type StackedWeights, type Step } from '@gatefold/shaders';
 import type { PlanContext } from '../../packages/runtime/src/engine/plan-context.ts';
-import { wgslStep } from '../gpu/wgsl-step.ts';
+import { wgslStep } from '../../packages/cli/src/profile/wgsl-step.ts';
 import type { Block } from './blocks.ts';
 import combineWeightsCode from './wgsl/combine_weights.wgsl?raw';
 import locationsCode from './wgsl/locations.wgsl?raw';

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { count, defined, precision, type Options } from '../../packages/cli/src/args.ts';
 import { hostName, modelPath, print, runAlone } from '../src/command.ts';
-import { digits, table } from '../src/numbers.ts';
+import { digits, table } from '../../packages/cli/src/numbers.ts';
 import type { MoeBlockResult } from './types.ts';
 
 /** The MoE block alone, ours against one-hot dispatch with a host loop over experts. */

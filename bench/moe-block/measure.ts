@@ -1,9 +1,9 @@
 import { encodeSteps, type BatchSize, type Step } from '@gatefold/shaders';
 import type { Session } from '../../packages/runtime/src/engine/session.ts';
-import { benchPrompt } from '../compare/prompt.ts';
-import { PassTimer } from '../gpu/pass-timer.ts';
+import { benchPrompt } from '../../packages/cli/src/job/prompt.ts';
+import { PassTimer } from '../../packages/cli/src/profile/pass-timer.ts';
 import { readBack } from '../gpu/read-back.ts';
-import { wgslStep } from '../gpu/wgsl-step.ts';
+import { wgslStep } from '../../packages/cli/src/profile/wgsl-step.ts';
 import type { Emit, Environment } from '../src/job.ts';
 import { baselineBlock, type Baseline } from './baseline.ts';
 import { moeBlocks, type Block } from './blocks.ts';

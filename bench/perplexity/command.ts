@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { number, type Options } from '../../packages/cli/src/args.ts';
 import { JobError } from '../../packages/cli/src/hosts/host.ts';
 import { print, runAlone } from '../src/command.ts';
-import { digits, table } from '../src/numbers.ts';
+import { digits, table } from '../../packages/cli/src/numbers.ts';
 import { shippedModels } from '../src/shipped-models.ts';
 import type { PerplexityResult, PerplexityRow } from './types.ts';
 

@@ -5,7 +5,7 @@ import { LfruPolicy } from '../../packages/runtime/src/residency/policy/lfru.ts'
 import { replay, type PolicyFactory } from '../../packages/runtime/src/residency/policy/replay.ts';
 import type { RouterTrace } from '../../packages/runtime/src/model/router-trace.ts';
 import { print } from '../src/command.ts';
-import { table } from '../src/numbers.ts';
+import { table } from '../../packages/cli/src/numbers.ts';
 import { Belady, Lfu, Lru } from './policies.ts';
 import { zipfTrace } from './zipf.ts';
 

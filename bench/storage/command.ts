@@ -1,7 +1,7 @@
 import { count, type Options } from '../../packages/cli/src/args.ts';
 import { print } from '../src/command.ts';
 import { openBenchHost } from '../src/host.ts';
-import { digits, table } from '../src/numbers.ts';
+import { digits, table } from '../../packages/cli/src/numbers.ts';
 import { defaultModel } from '../src/shipped-models.ts';
 import type { StorageJob, StorageResult, StorageRow, StorageWay } from './types.ts';
 

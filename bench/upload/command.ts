@@ -1,6 +1,6 @@
 import { count, type Options } from '../../packages/cli/src/args.ts';
 import { hostName, print, runAlone } from '../src/command.ts';
-import { digits, table } from '../src/numbers.ts';
+import { digits, table } from '../../packages/cli/src/numbers.ts';
 import type { UploadResult } from './types.ts';
 
 /** How fast each way of uploading is. */

@@ -93,6 +93,14 @@ describe('a split model', () => {
     expect(json).toMatchObject({ prompt_tokens: 56, gen_tokens: 8, prefill_tps: expect.any(Number), decode_tps: expect.any(Number), runs: [{ generated_tokens: 8 }, { prompt_tokens: 56 }] });
   }, PATIENCE);
 
+  test('by a path: bench --profile times every stage against its floor', async () => {
+    const { code, stdout } = await gatefold(['bench', '--profile', '--model', names[0], '--host', 'node', '--json', '--prompt-tokens', '60'], { cwd: scratch });
+    expect(code).toBe(0);
+    const stage = { dispatches: expect.any(Number), us: expect.any(Number), floor_us: expect.any(Number) };
+    const pass = { whole_us: expect.any(Number), stages: expect.arrayContaining([expect.objectContaining({ stage: 'qkv', ...stage }), expect.objectContaining({ stage: 'expert_down', ...stage })]) };
+    expect(lastLine(stdout).json).toMatchObject({ read_bytes_per_us: expect.any(Number), dispatch_us: expect.any(Number), decode: { ...pass, context: 60 }, prefill: pass });
+  }, PATIENCE);
+
   test('from a server that knows neither CORS nor Range, with all settings of sampling', async () => {
     const server = createServer(({ url = '' }, response) => {
       const bytes = files.get(url.slice(1));

@@ -4,6 +4,7 @@ import { ServedModel } from './client/model.ts';
 import { openSource } from './shards/sources/open.ts';
 import { PathSource } from './shards/sources/path.ts';
 import { loadModel, type OpenSource } from './worker/load-model.ts';
+import type { LocalModelService } from './worker/service.ts';
 
 /**
  * Loads a model in Node, without a worker.
@@ -13,7 +14,12 @@ import { loadModel, type OpenSource } from './worker/load-model.ts';
  * Keep it referenced, and a timer running while waiting.
  */
 export async function loadInNode(source: ModelSource, options: Omit<LoadOptions, 'worker'>, gpu: GPU): Promise<Model> {
-  return ServedModel.of(await loadModel(opener(source), { store: 'none', ...options }, gpu));
+  return ServedModel.of(await openInNode(source, options, gpu));
+}
+
+/** The same with the engine's inside in reach, for measurements. */
+export function openInNode(source: ModelSource, options: Omit<LoadOptions, 'worker'>, gpu: GPU): Promise<LocalModelService> {
+  return loadModel(opener(source), { store: 'none', ...options }, gpu);
 }
 
 function opener(source: ModelSource): OpenSource {

@@ -1,11 +1,16 @@
+import { basename } from 'node:path';
 import { count, type Options } from '../args.ts';
-import type { BenchJob, BenchReport } from '../job/types.ts';
+import type { BenchJob, BenchReport, ProfileJob } from '../job/types.ts';
 import { snakeCase } from '../snake-case.ts';
+import { median } from '../numbers.ts';
+import { showProfile } from '../profile/show.ts';
+import type { PassProfile } from '../profile/types.ts';
 import type { Command } from './command.ts';
 import { modelOptions } from './model-options.ts';
 
-/** Prefill and decode rates over several runs after one that warms up; medians. */
+/** Prefill and decode rates over several runs after one that warms up; medians. With --profile where a token's time goes. */
 export const benchCommand: Command = async (options) => {
+  if (options['profile'] === true) return profileRun(options);
   const job = await benchJob(options);
   return async ({ host, terminal, signal }) => {
     const report = await host.run(job, { emit: (event) => terminal.show(event), signal });
@@ -21,6 +26,17 @@ export const benchCommand: Command = async (options) => {
     }
   };
 };
+
+async function profileRun(options: Options): ReturnType<Command> {
+  const model = await modelOptions(options);
+  const job: ProfileJob = { command: 'profile', context: count(options, 'prompt-tokens', 1) ?? 512, chunk: model.prefillChunk ?? 512, sampled: false, ...model };
+  return async ({ host, terminal, signal }) => {
+    const report = await host.run(job, { emit: (event) => terminal.show(event), signal });
+    const pass = (profile: PassProfile) => ({ ...snakeCase(profile), stages: profile.stages.map(snakeCase) });
+    if (options['json']) terminal.json({ ...snakeCase(report), adapter: snakeCase(report.adapter), decode: pass(report.decode), prefill: pass(report.prefill) });
+    else terminal.line(showProfile([report.model || basename(job.model)], report));
+  };
+}
 
 async function benchJob(options: Options): Promise<BenchJob> {
   const sizes = {
@@ -48,10 +64,4 @@ function rows(report: BenchReport, { prefillTps, decodeTps }: { readonly prefill
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
 }

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { create, globals } from 'webgpu';
-import { loadInNode } from '@gatefold/runtime/node';
+import { loadInNode, openInNode } from '@gatefold/runtime/node';
 import { SLOW_ON_SWIFTSHADER, swiftShaderIcd } from '../../../../scripts/browser.mjs';
 import { failureOf } from '../job/failure.ts';
 import { runJob } from '../job/run.ts';
@@ -54,7 +54,7 @@ export async function nodeHost(): Promise<Host> {
   return {
     async run<Command extends Job['command']>(job: Extract<Job, { readonly command: Command }>, { emit, deliver = async () => {}, signal }: JobObserver): Promise<Reports[Command]> {
       try {
-        const report = await runJob(job, { load: (source, options) => loadInNode(source, options, gpu), gpu: () => gpu, emit, deliver, signal });
+        const report = await runJob(job, { load: (source, options) => loadInNode(source, options, gpu), open: (source, options) => openInNode(source, options, gpu), gpu: () => gpu, emit, deliver, signal });
         return report as Reports[Command];
       } catch (error) {
         signal.throwIfAborted();

@@ -1,12 +1,15 @@
 import type { GenerateRequest, GenerateResult, LoadOptions, Model, Session, TokenEvent } from '@gatefold/runtime';
+import { measureProfile } from '../profile/measure.ts';
 import { doctor } from './doctor.ts';
+import { benchPrompt } from './prompt.ts';
 import { meshReport, openRoom, serveRoom } from './room.ts';
 import { encodeSafetensors } from './safetensors.ts';
-import type { BenchJob, BenchReport, EvalJob, EvalReport, GenerateJob, GenerateReport, Job, JobEnvironment, JobReport, PromptInput } from './types.ts';
+import type { BenchJob, BenchReport, EvalJob, EvalReport, GenerateJob, GenerateReport, Job, JobEnvironment, JobReport, ProfileJob, PromptInput, Reports } from './types.ts';
 
 /** Runs a job with the engine of wherever this code runs: a page in Chromium, or Node. Throws as the engine does, and the signal's reason. */
 export async function runJob(job: Job, environment: JobEnvironment): Promise<JobReport> {
   if (job.command === 'doctor') return doctor(environment.gpu());
+  if (job.command === 'profile') return profile(job, environment);
   const started = performance.now();
   const model = await environment.load(job.model, loadOptions(job, environment));
   const loadMs = performance.now() - started;
@@ -18,6 +21,21 @@ export async function runJob(job: Job, environment: JobEnvironment): Promise<Job
   } finally {
     await model.dispose();
   }
+}
+
+async function profile(job: ProfileJob, environment: JobEnvironment): Promise<Reports['profile']> {
+  const { emit, signal } = environment;
+  let model = '';
+  const open = async (sizes: LoadOptions) => {
+    const service = await environment.open(job.model, { ...loadOptions(job, environment), ...sizes });
+    model = service.modelInfo.spec.name;
+    return service;
+  };
+  const report = await measureProfile(job, open, (message) => {
+    signal?.throwIfAborted();
+    emit({ kind: 'progress', message });
+  });
+  return { ...report, model };
 }
 
 function loadOptions({ contextLength, bareKernels, precision, maxBindingBytes, prefillChunk, gpuBudget, hostBudget }: Exclude<Job, { command: 'doctor' }>, { emit, signal }: JobEnvironment): LoadOptions {
@@ -88,14 +106,11 @@ async function bench(model: Model, { promptTokens, genTokens, runs }: BenchJob, 
   if (generated < genTokens || prompted < promptTokens) {
     emit({ kind: 'warning', message: `The context holds ${contextLength} tokens, so the runs are of ${prompted} prompt tokens and ${generated} generated ones. More with --context.` });
   }
-  // Any ids do; a fixed walk over the vocabulary keeps runs alike while each prompt's start differs, so that no
-  // run finds its prefix in the cache.
-  const prompt = (run: number) => Array.from({ length: prompted }, (_, i) => (run * 7919 + i * 104729 + 1) % spec.vocabSize);
   const session = await model.createSession();
   const stats: GenerateReport['stats'][] = [];
   for (let run = 0; run <= runs; run++) {
     emit({ kind: 'progress', message: run === 0 ? 'warming up' : `run ${run} of ${runs}` });
-    const result = await toTheEnd(session, { promptIds: prompt(run), maxTokens: generated, stopIds: [] }, signal);
+    const result = await toTheEnd(session, { promptIds: benchPrompt(run, prompted, spec.vocabSize), maxTokens: generated, stopIds: [] }, signal);
     // The first run warms caches and clocks up.
     if (run > 0) stats.push(result.stats);
   }

@@ -1,7 +1,9 @@
 import type { AdapterSummary, GenerateStats, LoadOptions, Model, SamplingOptions } from '@gatefold/runtime';
+import type { LocalModelService } from '../../../runtime/src/worker/service.ts';
+import type { ProfileJob as Profile, ProfileReport } from '../profile/types.ts';
 
 /** What the command asks of the engine; plain data, since it may cross into a page. */
-export type Job = GenerateJob | JoinJob | EvalJob | BenchJob | DoctorJob;
+export type Job = GenerateJob | JoinJob | EvalJob | BenchJob | ProfileJob | DoctorJob;
 
 interface ModelJob {
   /** http(s) URL, or the absolute path of a file. */
@@ -63,6 +65,10 @@ export interface BenchJob extends ModelJob {
   readonly promptTokens: number;
   readonly genTokens: number;
   readonly runs: number;
+}
+
+export interface ProfileJob extends ModelJob, Profile {
+  readonly command: 'profile';
 }
 
 export interface DoctorJob {
@@ -148,6 +154,7 @@ export interface Reports {
   readonly join: never;
   readonly eval: EvalReport;
   readonly bench: BenchReport;
+  readonly profile: ProfileReport & { readonly model: string };
   readonly doctor: DoctorReport;
 }
 
@@ -164,6 +171,8 @@ export interface JobFailure {
 /** What differs between a page and Node, as seen by a job. */
 export interface JobEnvironment {
   load(source: string, options: LoadOptions): Promise<Model>;
+  /** Loads the model in this thread, with the engine's inside in reach. */
+  open(source: string, options: LoadOptions): Promise<LocalModelService>;
   gpu(): GPU | undefined;
   emit(event: JobEvent): void;
   /** Hands a finished file (eval's safetensors) to the command. */

@@ -1,4 +1,6 @@
 import { load } from '@gatefold/runtime';
+import { openSource } from '../../../runtime/src/shards/sources/open.ts';
+import { loadModel } from '../../../runtime/src/worker/load-model.ts';
 import { failureOf } from '../job/failure.ts';
 import { runJob } from '../job/run.ts';
 import type { Job, JobEvent, JobOutcome, JobReport } from '../job/types.ts';
@@ -18,7 +20,7 @@ window.gatefoldRun = async (job) => {
   const emit = (event: JobEvent) => {
     delivered = delivered.then(() => window.gatefoldEvent(event));
   };
-  const run = runJob(job, { load, gpu: () => navigator.gpu, emit, deliver });
+  const run = runJob(job, { load, open: (source, options) => loadModel((onWarning) => openSource(source, onWarning), options), gpu: () => navigator.gpu, emit, deliver });
   const outcome = await run.then((report) => ({ report }), (error: unknown) => ({ error: failureOf(error) }));
   await delivered;
   return outcome;

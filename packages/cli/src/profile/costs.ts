@@ -1,5 +1,5 @@
-import type { GgufModel } from '../../packages/runtime/src/model/gguf/types.ts';
-import type { AttentionSpec, ModelSpec } from '../../packages/runtime/src/model/spec.ts';
+import type { GgufModel } from '../../../runtime/src/model/gguf/types.ts';
+import type { AttentionSpec, ModelSpec } from '../../../runtime/src/model/spec.ts';
 
 /** What a stage cannot do without, in all layers together. */
 export interface Cost {

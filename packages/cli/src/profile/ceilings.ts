@@ -1,5 +1,5 @@
-import type { PassTimer } from '../gpu/pass-timer.ts';
-import { wgslStep } from '../gpu/wgsl-step.ts';
+import type { PassTimer } from './pass-timer.ts';
+import { wgslStep } from './wgsl-step.ts';
 import chainCode from './wgsl/chain.wgsl?raw';
 import readCode from './wgsl/read.wgsl?raw';
 

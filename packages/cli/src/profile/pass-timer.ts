@@ -1,5 +1,5 @@
 import { encodeSteps, type BatchSize, type Step } from '@gatefold/shaders';
-import { median } from '../src/numbers.ts';
+import { median } from '../numbers.ts';
 
 /** A timed pass lasts at least this long: browsers round timestamps to 0.1 ms, and clocks of the host see the wait too. */
 const PASS_MS = 25;
