@@ -26,6 +26,8 @@ export interface RoomPeer {
   readonly hello: PeerHello;
   /** Expert requests and their answers. */
   readonly link: PeerLink;
+  /** Shards: a connection of its own, which comes about with its first frame. */
+  readonly bulk: PeerLink;
   stats(): LinkStats;
 }
 

@@ -3,10 +3,12 @@ import { coalesce } from './coalesce.ts';
 import { ShardHashError } from './errors.ts';
 import { sha256 } from './hash.ts';
 import { limiter } from './limiter.ts';
+import type { ShardPeers } from './peers.ts';
 import { ProgressMeter } from './progress-meter.ts';
-import type { Shard, ShardConsumer, ShardPlan, ShardReader, ShardStats } from './shard.ts';
+import type { Shard, ShardConsumer, ShardPlan, ShardStats, SharingReader } from './shard.ts';
 import type { ByteSource } from './source.ts';
 import { abortable } from './sources/abort.ts';
+import { HttpSource } from './sources/http.ts';
 import type { HashedShard, ModelStore } from './store/model-store.ts';
 import { withLocks } from './store/shard-locks.ts';
 import { Transfer, type Joined } from './transfer.ts';
@@ -32,9 +34,10 @@ export interface LoaderOptions {
   readonly headerBytesFetched?: number;
 }
 
-/** Brings shards: from the store where they are there and whole, else from the files, verified and then stored. */
-export class ShardLoader implements ShardReader {
+/** Brings shards: from the store where they are there and whole, else from peers or the files, verified and then stored. */
+export class ShardLoader implements SharingReader {
   readonly stats: ShardStats;
+  peers: ShardPeers | undefined;
   readonly #limit: ReturnType<typeof limiter>;
   readonly #transfers = new Map<string, Transfer>();
   #progress: ProgressMeter | undefined;
@@ -46,7 +49,7 @@ export class ShardLoader implements ShardReader {
     readonly store: ModelStore,
     readonly options: LoaderOptions = {},
   ) {
-    this.stats = { bytesFetched: options.headerBytesFetched ?? 0, shardsFetched: 0, bytesFromStore: 0, shardsFromStore: 0 };
+    this.stats = { bytesFetched: options.headerBytesFetched ?? 0, shardsFetched: 0, bytesFromStore: 0, shardsFromStore: 0, bytesFromPeers: 0 };
     this.#limit = limiter(options.parallel ?? 6);
   }
 
@@ -86,6 +89,12 @@ export class ShardLoader implements ShardReader {
 
   isStored(shard: Shard): boolean {
     return this.store.has(shard);
+  }
+
+  async readHere(shard: Shard): Promise<Bytes | undefined> {
+    const kept = await this.store.read(shard);
+    if (kept || this.files.some((file) => file instanceof HttpSource)) return kept;
+    return (await this.#fetch([shard], new AbortController().signal))[0];
   }
 
   /**
@@ -194,18 +203,35 @@ export class ShardLoader implements ShardReader {
 
   async #fetchVerified(shards: readonly Shard[], signal: AbortSignal): Promise<readonly HashedShard[]> {
     await this.store.room();
-    const fetched = await this.#fetch(shards, signal);
-    const hashed = await Promise.all(shards.map((shard, i) => this.#verify(shard, fetched[i] ?? new Uint8Array(0), signal)));
+    const given = this.peers ? (await Promise.all(shards.map((shard) => this.#fromPeers(shard, signal)))).filter((shard) => shard !== undefined) : [];
+    const missing = shards.filter((shard) => !given.some((hashed) => hashed.shard === shard));
+    const fetched = await this.#fetch(missing, signal);
+    const hashed = [...given, ...(await Promise.all(missing.map((shard, i) => this.#verify(shard, fetched[i] ?? new Uint8Array(0), signal))))];
     this.store.write(hashed);
     for (let i = 0; i < hashed.length; i++) this.#progress?.addShard();
-    this.stats.shardsFetched += hashed.length;
+    this.stats.shardsFetched += missing.length;
     return hashed;
+  }
+
+  /** A peer is only asked where it is known what must come. */
+  async #fromPeers(shard: Shard, signal: AbortSignal): Promise<HashedShard | undefined> {
+    const expected = this.#expected(shard);
+    if (expected === undefined) return undefined;
+    const bytes = await this.peers?.fetch(shard, async (given) => (await sha256(given)) === expected, signal);
+    if (!bytes) return undefined;
+    this.stats.bytesFromPeers += bytes.length;
+    this.#progress?.addFetched(bytes.length);
+    return { shard, bytes, sha256: expected };
+  }
+
+  #expected(shard: Shard): string | undefined {
+    return this.options.manifest?.[shard.id] ?? this.store.recordedHash(shard);
   }
 
   /** Checks a shard against its manifest or its first fetch; one that differs is fetched once more. */
   async #verify(shard: Shard, bytes: Bytes, signal: AbortSignal): Promise<HashedShard> {
     const promised = this.options.manifest?.[shard.id];
-    const expected = promised ?? this.store.recordedHash(shard);
+    const expected = this.#expected(shard);
     if (expected === undefined && !this.store.writable) return { shard, bytes, sha256: '' };
     const hash = await sha256(bytes);
     if (expected === undefined || hash === expected) return { shard, bytes, sha256: hash };

@@ -1,3 +1,5 @@
+import type { ShardPeers } from './peers.ts';
+
 /** A byte range of one of the model's files. */
 export interface ShardRange {
   /** Index into the model's files. */
@@ -55,11 +57,20 @@ export interface ShardReader {
   readonly stats: ShardStats;
 }
 
+/** A reader that gives shards to other devices, and takes them from there. */
+export interface SharingReader extends ShardReader {
+  /** Asked before the sources. */
+  peers: ShardPeers | undefined;
+  /** Bytes of a shard that lies on this device, in the store or in a file; undefined where it would have to be fetched. */
+  readHere(shard: Shard): Promise<Uint8Array<ArrayBuffer> | undefined>;
+}
+
 export interface ShardStats {
   /** Bytes that came over the network or from the source file, header included. */
   bytesFetched: number;
   /** Shards that came from the source; the others came from the store. */
   shardsFetched: number;
+  bytesFromPeers: number;
   bytesFromStore: number;
   shardsFromStore: number;
 }

@@ -6,9 +6,10 @@ import type { GenerateOutcome, IdHandlers, Session } from '../engine/session.ts'
 import type { Membership, RoomPeer } from '../mesh/membership.ts';
 import { MESH_DEFAULTS } from '../mesh/mesh-options.ts';
 import { planRoom, type RoomPlan } from '../mesh/planner/plan-room.ts';
-import { PortMembership } from '../mesh/port/port-membership.ts';
-import type { ShardReader } from '../shards/shard.ts';
 import type { MeshModel } from '../mesh/planner/room.ts';
+import { PortMembership } from '../mesh/port/port-membership.ts';
+import { ShardExchange } from '../mesh/shards/shard-exchange.ts';
+import type { SharingReader } from '../shards/shard.ts';
 import { meshModel, meshRoom } from './room-picture.ts';
 
 /** What happens while a room's answer comes. */
@@ -21,11 +22,11 @@ export interface RoomHandlers extends IdHandlers {
  * Works with the peers of a room whose connections are at the port's other end, until that is closed.
  * @param reader brings experts that are not on the GPU
  */
-export async function openRoomEngine(model: LoadedModel, reader: ShardReader, port: MessagePort, options: RoomEngineOptions): Promise<RoomEngine> {
+export async function openRoomEngine(model: LoadedModel, reader: SharingReader, port: MessagePort, options: RoomEngineOptions): Promise<RoomEngine> {
   const { self, isHost, wire = MESH_DEFAULTS.wire, checkShare = MESH_DEFAULTS.checkShare, corruptShare = 0 } = options;
   const node = await MeshNode.open(model, reader, { ...MESH_DEFAULTS, wire, checkShare, corruptShare }, { onBan: (peer, reason) => room.ban(peer, reason) });
   const room = new PortMembership(port, self, isHost, () => engine.state(), () => engine.close());
-  const engine = new RoomEngine(node, meshModel(model.spec, reader.plan, wire), room, options);
+  const engine = new RoomEngine(node, meshModel(model.spec, reader.plan, wire), room, reader, options);
   return engine;
 }
 
@@ -39,17 +40,29 @@ export class RoomEngine {
     readonly node: MeshNode,
     readonly model: MeshModel,
     readonly room: Membership,
+    readonly reader: SharingReader,
     readonly options: RoomEngineOptions,
   ) {
+    const shards = new Map(reader.plan.shards.map((shard) => [shard.id, shard]));
+    const exchange = new ShardExchange(
+      async (id) => {
+        const shard = shards.get(id);
+        return shard && reader.readHere(shard);
+      },
+      (peer, reason) => node.peers.ban(peer, reason),
+    );
+    reader.peers = exchange;
     room.listen({
       onJoin: (peer) => {
         if (peer.hello.modelId !== options.modelId) return peer.link.close('it runs another model');
         this.#joined.set(peer.name, peer);
         node.peers.add(peer.link);
+        exchange.add(peer.bulk);
         this.#replan();
       },
       onLeave: (name) => {
         this.#joined.delete(name);
+        exchange.remove(name);
         this.#replan();
       },
     });
@@ -92,6 +105,7 @@ export class RoomEngine {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.reader.peers = undefined;
     this.room.close();
     this.node.dispose();
   }

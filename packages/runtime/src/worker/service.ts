@@ -23,7 +23,7 @@ import type { Session } from '../engine/session.ts';
 import { moeLayers } from '../engine/session-buffers.ts';
 import { EventBatcher } from '../port/event-batcher.ts';
 import type { Lifeline } from '../port/lifeline.ts';
-import type { ShardReader } from '../shards/shard.ts';
+import type { SharingReader } from '../shards/shard.ts';
 import { generateStats } from './generate-stats.ts';
 import type { RoomEngine } from './room-engine.ts';
 import type { ModelText } from './text.ts';
@@ -62,7 +62,7 @@ export class LocalModelService implements ModelService {
   constructor(
     readonly model: LoadedModel,
     readonly lifeline: Lifeline,
-    readonly reader: ShardReader,
+    readonly reader: SharingReader,
     readonly text: ModelText,
     readonly modelInfo: ModelInfo,
     background: Background = {},

@@ -16,7 +16,7 @@ function reader(): ShardReader & { readonly asked: string[] } {
   return {
     asked,
     plan: { modelId: 'm', shards: [] },
-    stats: { bytesFetched: 0, shardsFetched: 0, bytesFromStore: 0, shardsFromStore: 0 },
+    stats: { bytesFetched: 0, shardsFetched: 0, bytesFromStore: 0, shardsFromStore: 0, bytesFromPeers: 0 },
     isStored: () => false,
     isKeeping: false,
     flush: async () => {},

@@ -157,7 +157,7 @@ describe('a later start', () => {
     expectWhole(opened, await loadAll(opened));
     const { stats, plan } = opened.loader;
     const bytesTotal = plan.shards.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    expect(stats).toEqual({ bytesFetched: 0, shardsFetched: 0, bytesFromStore: bytesTotal, shardsFromStore: plan.shards.length });
+    expect(stats).toEqual({ bytesFetched: 0, shardsFetched: 0, bytesFromPeers: 0, bytesFromStore: bytesTotal, shardsFromStore: plan.shards.length });
     expect(model.progress.at(-1)).toMatchObject({ phase: 'fetch', bytes: bytesTotal, bytesFromStore: bytesTotal, shards: plan.shards.length });
     expect(model.warnings).toEqual([]);
   });

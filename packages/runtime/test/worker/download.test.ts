@@ -13,7 +13,7 @@ function reader(stored: Set<string>, isKeeping = true): ShardReader & { readonly
   return {
     asked,
     plan: { modelId: 'm', shards },
-    stats: { bytesFetched: 0, shardsFetched: 0, bytesFromStore: 0, shardsFromStore: 0 },
+    stats: { bytesFetched: 0, shardsFetched: 0, bytesFromStore: 0, shardsFromStore: 0, bytesFromPeers: 0 },
     isKeeping,
     isStored: ({ id }) => stored.has(id),
     flush: async () => {},

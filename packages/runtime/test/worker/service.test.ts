@@ -5,14 +5,14 @@ import type { LoadedModel } from '../../src/engine/loaded-model.ts';
 import type { GenerateOutcome } from '../../src/engine/session.ts';
 import { UnsupportedTokenizerError } from '../../src/model/tokenizer/errors.ts';
 import { Lifeline } from '../../src/port/lifeline.ts';
-import type { ShardReader } from '../../src/shards/shard.ts';
+import type { SharingReader } from '../../src/shards/shard.ts';
 import { LocalModelService } from '../../src/worker/service.ts';
 import { ModelText } from '../../src/worker/text.ts';
 
 const reader = {
   plan: { modelId: 'm', shards: [] },
   stats: { bytesFetched: 12, shardsFetched: 3, bytesFromStore: 0, shardsFromStore: 0 },
-} as unknown as ShardReader;
+} as unknown as SharingReader;
 
 /** A tokeniser of characters in pairs: every second id completes the text of two. */
 function pairStream() {

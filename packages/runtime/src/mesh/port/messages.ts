@@ -5,7 +5,7 @@ import type { PeerHello } from '../membership.ts';
 
 /** From the room to the engine. */
 export type RoomMessage =
-  | { readonly joined: { readonly name: string; readonly hello: PeerHello; readonly maxFrameBytes: number; readonly port: MessagePort } }
+  | { readonly joined: { readonly name: string; readonly hello: PeerHello; readonly maxFrameBytes: number; readonly port: MessagePort; readonly bulk: MessagePort } }
   | { readonly left: { readonly name: string; readonly reason: string } }
   | { readonly askState: true }
   | { readonly closed: true };

@@ -1,7 +1,7 @@
 import type { MeshState } from '../../api/mesh.ts';
 import { FrameTooLargeError, LinkClosedError } from '../errors.ts';
 import type { LinkHandlers, PeerLink } from '../link.ts';
-import type { LinkStats, Membership, MembershipHandlers, PeerHello, RoomPeer } from '../membership.ts';
+import type { Membership, MembershipHandlers } from '../membership.ts';
 import { typedPort, type EngineMessage, type LinkMessage, type RoomMessage, type SendMessage, type TypedPort } from './messages.ts';
 
 /** Bytes on their way to the page before `send` waits. */
@@ -32,8 +32,9 @@ export class PortMembership implements Membership {
         return this.onClosed();
       }
       if ('left' in message) return onLeave(message.left.name, message.left.reason);
-      const { name, hello, maxFrameBytes, port } = message.joined;
-      onJoin(new PortPeer(name, hello, maxFrameBytes, typedPort(port)));
+      const { name, hello, maxFrameBytes, port, bulk } = message.joined;
+      const link = new PortLink(name, maxFrameBytes, typedPort(port));
+      onJoin({ name, hello, link, bulk: new PortLink(name, maxFrameBytes, typedPort(bulk)), stats: () => ({ roundTripsMs: link.roundTripsMs }) });
     });
   }
 
@@ -46,31 +47,21 @@ export class PortMembership implements Membership {
   }
 }
 
-class PortPeer implements RoomPeer, PeerLink {
-  readonly peer: string;
+class PortLink implements PeerLink {
+  /** What the page has measured. */
+  roundTripsMs: readonly number[] = [];
   #handlers: LinkHandlers | undefined;
   readonly #waiting: Bytes[] = [];
   #closed: string | undefined;
-  #roundTripsMs: readonly number[] = [];
   #underWay = 0;
   #wake: (() => void)[] = [];
 
   constructor(
-    readonly name: string,
-    readonly hello: PeerHello,
+    readonly peer: string,
     readonly maxFrameBytes: number,
     readonly port: TypedPort<SendMessage, LinkMessage>,
   ) {
-    this.peer = name;
     port.listen((message) => this.#receive(message));
-  }
-
-  get link(): PeerLink {
-    return this;
-  }
-
-  stats(): LinkStats {
-    return { roundTripsMs: this.#roundTripsMs };
   }
 
   get bufferedBytes(): number {
@@ -112,7 +103,7 @@ class PortPeer implements RoomPeer, PeerLink {
       this.#end(message.closed);
       this.port.close();
     } else {
-      this.#roundTripsMs = message.roundTripsMs;
+      this.roundTripsMs = message.roundTripsMs;
     }
   }
 

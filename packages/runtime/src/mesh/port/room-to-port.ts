@@ -1,5 +1,6 @@
 import type { MeshState } from '../../api/mesh.ts';
-import type { Membership, RoomPeer } from '../membership.ts';
+import type { PeerLink } from '../link.ts';
+import type { Membership } from '../membership.ts';
 import { typedPort, type EngineMessage, type LinkMessage, type RoomMessage, type SendMessage } from './messages.ts';
 
 /** How often measured round trips are passed on. */
@@ -23,9 +24,10 @@ export function roomToPort(room: Membership, port: MessagePort, maxFrameBytes: n
   });
   room.listen({
     onJoin: (peer) => {
-      const { port1, port2 } = new MessageChannel();
-      linkToPort(peer, port1);
-      messages.post({ joined: { name: peer.name, hello: peer.hello, maxFrameBytes, port: port2 } }, [port2]);
+      const [link, bulk] = [new MessageChannel(), new MessageChannel()];
+      linkToPort(peer.link, link.port1, () => peer.stats().roundTripsMs);
+      linkToPort(peer.bulk, bulk.port1);
+      messages.post({ joined: { name: peer.name, hello: peer.hello, maxFrameBytes, port: link.port2, bulk: bulk.port2 } }, [link.port2, bulk.port2]);
     },
     onLeave: (name, reason) => messages.post({ left: { name, reason } }),
   });
@@ -39,18 +41,18 @@ export function roomToPort(room: Membership, port: MessagePort, maxFrameBytes: n
   };
 }
 
-/** Passes frames on both ways. */
-function linkToPort(peer: RoomPeer, port: MessagePort): void {
+/** Passes frames on both ways. @param roundTripsMs what is measured of the link, if anything */
+function linkToPort(link: PeerLink, port: MessagePort, roundTripsMs?: () => readonly number[]): void {
   const messages = typedPort<LinkMessage, SendMessage>(port);
-  const timer = setInterval(() => messages.post({ roundTripsMs: peer.stats().roundTripsMs }), STATS_MS);
+  const timer = roundTripsMs && setInterval(() => messages.post({ roundTripsMs: roundTripsMs() }), STATS_MS);
   messages.listen((message) => {
-    if ('close' in message) return peer.link.close(message.close);
+    if ('close' in message) return link.close(message.close);
     const { frame } = message;
     const bytes = frame.length;
     // When it fails the link closes, which is told below.
-    peer.link.send(frame).then(() => messages.post({ taken: bytes }), () => {});
+    link.send(frame).then(() => messages.post({ taken: bytes }), () => {});
   });
-  peer.link.listen({
+  link.listen({
     onFrame: (frame) => messages.post({ frame }, [frame.buffer]),
     onClose: (reason) => {
       clearInterval(timer);

@@ -1,13 +1,16 @@
 import { Heartbeat } from '../heartbeat.ts';
 import type { LinkLimits } from '../limits.ts';
 import { readHello, type LinkStats, type PeerHello, type RoomPeer } from '../membership.ts';
+import { parseSignal } from '../signalling/messages.ts';
 import { ChannelLink } from '../transport/channel-link.ts';
-import type { Connection } from '../transport/connection.ts';
+import type { Connection, ConnectionOptions } from '../transport/connection.ts';
 import type { ControlMessage } from '../transport/control-channel.ts';
+import { BulkLink } from './bulk-link.ts';
 
 /** A connection whose other end has shown its right to be in the room. */
 export class ConnectedPeer implements RoomPeer {
   readonly link: ChannelLink;
+  readonly bulk: BulkLink;
   #heartbeat: Heartbeat | undefined;
   hello: PeerHello = readHello({});
   #end: { readonly reason: string } | undefined;
@@ -17,7 +20,9 @@ export class ConnectedPeer implements RoomPeer {
     readonly name: string,
     readonly connection: Connection,
     limits: LinkLimits,
+    options: ConnectionOptions,
   ) {
+    this.bulk = new BulkLink(name, options, limits, (signal) => connection.control.send({ type: 'signal', signal }));
     this.link = new ChannelLink(name, connection.frames, limits, (reason, error) => this.end(reason, error));
   }
 
@@ -38,6 +43,7 @@ export class ConnectedPeer implements RoomPeer {
     control.listen({
       onMessage: (message) => {
         if (message['type'] === 'bye') this.end(typeof message['reason'] === 'string' ? message['reason'].slice(0, 200) : 'it left');
+        else if (message['type'] === 'signal') this.bulk.receive(parseSignal(message['signal']));
         else if (!heartbeat.receive(message)) onMessage(message);
       },
       onClose: (error) => this.end(error === undefined ? 'its connection is gone' : textOf(error), error),
@@ -57,6 +63,7 @@ export class ConnectedPeer implements RoomPeer {
     this.#end = { reason };
     this.#heartbeat?.stop();
     this.link.close(reason);
+    this.bulk.close(reason);
     if (violation === undefined) this.connection.close();
     else this.connection.cut();
     this.#onEnd?.(reason);

@@ -191,7 +191,7 @@ export class Room implements Membership {
         peer: connection.peer,
         fingerprints: connection.fingerprints(),
         keyFor: (others) => this.#keyBetween(role, others),
-        onProven: () => void (peer = new ConnectedPeer(connection.peer, connection, this.#limits)),
+        onProven: () => void (peer = new ConnectedPeer(connection.peer, connection, this.#limits, this.options)),
       });
       if (!peer) throw new HandshakeError('closed');
       return { peer, role: other.role };
