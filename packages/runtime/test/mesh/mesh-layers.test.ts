@@ -1,9 +1,10 @@
 // Whole layers at peers, over links in memory: the tokens of a tab that has the model for itself, one trip a peer and token.
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { MeshOutcome } from '../../src/engine/experts/mesh-answer.ts';
+import { MeshNode } from '../../src/engine/experts/mesh-node.ts';
 import { readReference } from '../fixtures/reference.ts';
-import { layerRanges, openRoom, type TestRoom } from './room.ts';
+import { layerRanges, openRoom, PATIENT, type TestRoom } from './room.ts';
 
 const FOLDER = join(import.meta.dirname, '../fixtures/olmoe-q4_0');
 const [{ ids: PROMPT = [], greedy = [], robust_tokens = 0 } = {}] = readReference(FOLDER).prompts;
@@ -68,5 +69,21 @@ describe('layers at peers', () => {
     const spreadAgain = await mesh.generate(session, { promptIds: next, maxTokens: 3, stopIds: [] }, {});
     model.disposeSession(session);
     expect(spreadAgain.ids).toEqual(alone.ids);
+  });
+
+  it('a room that is left gives back what it took, and its sessions go on', async () => {
+    const { model, mesh } = room.home;
+    const session = await model.createSession();
+    const before = model.memory.buffers;
+    mesh.dispose();
+    await vi.waitFor(() => expect(model.memory.buffers).toBeLessThan(before));
+    const alone = model.memory.buffers;
+    const again = await MeshNode.open(model, mesh.paged.residency.host, PATIENT);
+    expect(model.memory.buffers).toBeGreaterThan(alone);
+    again.dispose();
+    await vi.waitFor(() => expect(model.memory.buffers).toBe(alone));
+    const { ids } = await session.generate({ promptIds: PROMPT, maxTokens: 4, stopIds: [] }, {});
+    expect(ids).toEqual(EXPECTED.slice(0, 4));
+    expect(room.stray).toEqual([]);
   });
 });

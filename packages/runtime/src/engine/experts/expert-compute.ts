@@ -1,7 +1,8 @@
-import { moePlanBytes, type Step } from '@gatefold/shaders';
+import { moePlanBytes, ShaderContext, type Step } from '@gatefold/shaders';
 import type { ExpertWork } from '../../mesh/expert-work.ts';
 import type { MoeSpec } from '../../model/spec.ts';
 import type { ExpertResidency } from '../../residency/expert-residency.ts';
+import type { GpuMemory } from '../../residency/gpu-memory.ts';
 import { ABSENT } from '../../residency/weights.ts';
 import { encodePass } from '../encode-pass.ts';
 import { DeviceLostError } from '../errors.ts';
@@ -49,10 +50,11 @@ export class ExpertCompute {
   /** @param lock held while experts are brought and until a run that uses them is submitted: others bring experts, too */
   constructor(
     readonly context: PlanContext,
+    readonly memory: GpuMemory,
     readonly residency: ExpertResidency,
     readonly lock: Mutex,
   ) {
-    const { memory, spec, shaders } = context;
+    const { spec, shaders } = context;
     const { topK, hidden } = widestLayer(spec);
     this.#moe = new Map(moeLayers(spec).map(({ index, ffn }) => [index, ffn]));
     const chunk = Math.min(context.chunk, MOST_TOKENS);
@@ -72,7 +74,9 @@ export class ExpertCompute {
     };
     this.#queue.writeBuffer(this.#buffers.ones, 0, new Float32Array(chunk * topK).fill(1));
     this.#staging = memory.create('mesh.sums', this.#buffers.out.size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
-    this.#plan = { shaders, spec, chunk, scratch: { expertOut: this.#buffers.expertOut }, moePlanBuffer: (shape) => this.#tablesOf(moePlanBytes(shape)) };
+    // In f32 whoever asks: results of several peers, and of home, can then be compared, and those of a batch are those of its tokens.
+    const exact = shaders.features['SUBGROUP_MATRIX'] ? new ShaderContext(memory.device, { ...shaders.features, SUBGROUP_MATRIX: false }) : shaders;
+    this.#plan = { shaders: exact, spec, chunk, scratch: { expertOut: this.#buffers.expertOut }, moePlanBuffer: (shape) => this.#tablesOf(moePlanBytes(shape)) };
   }
 
   /** Routed experts of a layer; undefined where it has none. */
@@ -109,23 +113,24 @@ export class ExpertCompute {
     return results;
   }
 
-  dispose(): void {
-    for (const buffer of [...Object.values(this.#buffers), ...this.#tables.values(), this.#staging]) this.context.memory.destroy(buffer);
+  /** Resolves when what has been asked for so far is done. */
+  idle(): Promise<void> {
+    return this.#turns.run(async () => {});
   }
 
   #tablesOf(bytes: number): GPUBuffer {
-    const buffer = this.#tables.get(bytes) ?? this.context.memory.create('mesh.tables', bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.INDIRECT);
+    const buffer = this.#tables.get(bytes) ?? this.memory.create('mesh.tables', bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.INDIRECT);
     this.#tables.set(bytes, buffer);
     return buffer;
   }
 
   get #queue(): GPUQueue {
-    return this.context.memory.device.queue;
+    return this.memory.device.queue;
   }
 
   async #runSlice(layer: number, ffn: MoeSpec, { tokens, ids, weights, x, experts }: Slice): Promise<Float32Array<ArrayBuffer>> {
     const buffers = this.#buffers;
-    const { device } = this.context.memory;
+    const { device } = this.memory;
     const room = this.residency.room(layer);
     const mode: Mode = tokens === 1 && experts.length <= room ? 'decode' : 'prefill';
     const { first, second } = await this.#stepsOf(layer, ffn, mode);

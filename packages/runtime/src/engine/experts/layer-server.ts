@@ -1,5 +1,6 @@
 import type { LayersWork } from '../../mesh/frames.ts';
 import { RefusedError } from '../../mesh/peer.ts';
+import type { GpuMemory } from '../../residency/gpu-memory.ts';
 import { DeviceLostError } from '../errors.ts';
 import { forwardPlan, type ForwardPlan } from '../forward.ts';
 import { Mutex } from '../mutex.ts';
@@ -27,6 +28,7 @@ export class LayerServer {
 
   constructor(
     readonly context: PlanContext,
+    readonly memory: GpuMemory,
     readonly paged: PagedExperts,
   ) {}
 
@@ -43,6 +45,11 @@ export class LayerServer {
     void this.#turns.run(async () => {
       for (const key of keys) this.#drop(key);
     });
+  }
+
+  /** Resolves when what has been asked for so far is done. */
+  idle(): Promise<void> {
+    return this.#turns.run(async () => {});
   }
 
   async #run({ conversation, first, end, start, tokens, x }: LayersWork, peer: string): Promise<Float32Array<ArrayBuffer>> {
@@ -71,7 +78,8 @@ export class LayerServer {
   }
 
   #scratch(): { readonly context: PlanContext; readonly staging: GPUBuffer } {
-    const { shaders, memory, spec, weights, contextLength, chunk, ropeFactors } = this.context;
+    const { memory } = this;
+    const { shaders, spec, weights, contextLength, chunk, ropeFactors } = this.context;
     this.#own ??= {
       context: new PlanContext(shaders, memory, spec, weights, contextLength, chunk, ropeFactors, this.paged),
       staging: memory.create('mesh.layers', chunk * spec.hiddenSize * 4, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST),

@@ -4,6 +4,7 @@ import { ExpertExchange } from '../../mesh/expert-exchange.ts';
 import { workOf, type ExpertWork } from '../../mesh/expert-work.ts';
 import type { Peers } from '../../mesh/peers.ts';
 import type { ExpertResidency } from '../../residency/expert-residency.ts';
+import type { GpuMemory } from '../../residency/gpu-memory.ts';
 import { noCounts, type SessionCounts } from '../counts.ts';
 import { encodePass } from '../encode-pass.ts';
 import { DeviceLostError } from '../errors.ts';
@@ -36,18 +37,18 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
   readonly #sums: GPUBuffer;
   readonly #joins = new WeakMap<RoutedSteps, Promise<Step>>();
   readonly #answers = new Map<readonly Stage[], Running>();
-  /** Where tokens of other conversations keep what is in scratch while their peers compute; each holds what one pass needs. */
-  readonly #parked: GPUBuffer[] = [];
-  readonly #free: GPUBuffer[] = [];
+  /** Where tokens of other conversations keep what is in scratch while their peers compute, one each: those that are free. */
+  readonly #parks: GPUBuffer[] = [];
 
   /** @param paged brings experts; its turns are held only while experts are brought and used, never while peers are waited for */
   constructor(
     readonly context: PlanContext,
+    readonly memory: GpuMemory,
     readonly paged: PagedExperts,
     readonly peers: Peers,
   ) {
-    const { memory, spec, chunk } = context;
-    this.compute = new ExpertCompute(context, paged.residency, paged.turns);
+    const { spec, chunk } = context;
+    this.compute = new ExpertCompute(context, memory, paged.residency, paged.turns);
     const alone = async (work: ExpertWork) => (await this.compute.run([work]))[0] ?? new Float32Array(0);
     this.exchange = new ExpertExchange(peers, alone, (layer) => this.compute.moe(layer)?.width ?? 0);
     const rowBytes = spec.hiddenSize * 4;
@@ -114,17 +115,11 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
     }
   }
 
-  /** Frees its buffers; what brings experts stays. */
-  dispose(): void {
-    const { memory } = this.context;
-    this.compute.dispose();
-    for (const buffer of this.#parked) memory.destroy(buffer);
-    memory.destroy(this.#sums);
-    memory.destroy(this.#staging);
-  }
+  /** What brings experts is the model's, and buffers go with the memory that they are part of. */
+  dispose(): void {}
 
   get #device(): GPUDevice {
-    return this.context.memory.device;
+    return this.memory.device;
   }
 
   async #runAlone(what: PagedRun): Promise<GPUCommandEncoder> {
@@ -182,7 +177,7 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
     const isShared = isDecode && size.tokens === 1 && this.#answers.size > 2;
     const live = isShared ? this.#live(routed) : [];
     const bytes = this.context.spec.hiddenSize * 4;
-    const park = isShared ? (this.#free.pop() ?? this.#makePark()) : undefined;
+    const park = isShared ? (this.#parks.pop() ?? this.memory.storage('mesh.parked', 3 * bytes)) : undefined;
     for (const [i, buffer] of live.entries()) if (park) encoder.copyBufferToBuffer(buffer, 0, park, i * bytes, bytes);
     this.#device.queue.submit([encoder.finish()]);
     try {
@@ -192,7 +187,7 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
       return { peerSums, restored };
     } finally {
       // The queue runs in order: who gets it next writes to it after this has been read.
-      if (park) this.#free.push(park);
+      if (park) this.#parks.push(park);
     }
   }
 
@@ -201,12 +196,6 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
     const { scratch, spec } = this.context;
     const hasMlp = this.compute.moe(layer)?.shared.kind === 'parallel';
     return [...new Set([scratch.x, out, ...(hasMlp ? [this.context.activations('mlp_output', spec.hiddenSize)] : [])])];
-  }
-
-  #makePark(): GPUBuffer {
-    const park = this.context.memory.storage('mesh.parked', 3 * this.context.spec.hiddenSize * 4);
-    this.#parked.push(park);
-    return park;
   }
 
   /** The experts that are computed here, in as many rounds as they need; kernels see no others, resident or not. */

@@ -11,6 +11,7 @@ import type { Stage } from '../plan.ts';
 import type { MeshRunner } from './mesh-answer.ts';
 import type { ExpertRunner, PagedExperts, PagedRun } from './paged-experts.ts';
 import type { ExpertResidency } from '../../residency/expert-residency.ts';
+import type { GpuMemory } from '../../residency/gpu-memory.ts';
 
 /** A session's layers as they are spread. */
 interface Conversation {
@@ -33,10 +34,11 @@ export class MeshLayers implements ExpertRunner, MeshRunner {
 
   constructor(
     readonly context: PlanContext,
+    memory: GpuMemory,
     readonly paged: PagedExperts,
     readonly peers: Peers,
   ) {
-    const { memory, chunk, spec } = context;
+    const { chunk, spec } = context;
     this.#staging = memory.create('mesh.stream', chunk * spec.hiddenSize * 4, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
   }
 
@@ -98,9 +100,8 @@ export class MeshLayers implements ExpertRunner, MeshRunner {
     return this.context.memory.device.createCommandEncoder();
   }
 
-  dispose(): void {
-    this.context.memory.destroy(this.#staging);
-  }
+  /** What brings experts is the model's, and buffers go with the memory that they are part of. */
+  dispose(): void {}
 
   #ready(): readonly LayerRange[] {
     return this.plan?.ranges.filter(({ peer }) => this.peers.isReady(peer)) ?? [];

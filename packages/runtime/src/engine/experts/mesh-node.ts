@@ -3,9 +3,9 @@ import type { MeshOptions } from '../../mesh/mesh-options.ts';
 import { Peers, type PeersEvents } from '../../mesh/peers.ts';
 import type { Request, RequestHandler } from '../../mesh/peer.ts';
 import { HOME, type ExpertsPlan, type MeshPlan } from '../../mesh/plan-types.ts';
+import { PartMemory } from '../../residency/part-memory.ts';
 import type { ShardReader } from '../../shards/shard.ts';
 import type { LoadedModel } from '../loaded-model.ts';
-import type { PlanContext } from '../plan-context.ts';
 import type { Session } from '../session.ts';
 import { ExpertHolder } from './expert-holder.ts';
 import { ExpertServer } from './expert-server.ts';
@@ -25,28 +25,33 @@ export class MeshNode implements RequestHandler {
   /** Sessions that do not have all they know of their past themselves. */
   readonly #elsewhere = new WeakSet<Session>();
   readonly #holder: ExpertHolder;
+  readonly #memory: PartMemory;
   #plan: MeshPlan | undefined;
   #answers = 0;
+  #left = false;
 
   private constructor(
-    readonly context: PlanContext,
+    readonly model: LoadedModel,
     readonly paged: PagedExperts,
-    holder: ExpertHolder,
+    reader: ShardReader,
     options: MeshOptions,
     events: PeersEvents,
   ) {
-    this.#holder = holder;
+    const { context } = model;
+    const memory = new PartMemory(context.memory);
+    this.#memory = memory;
+    this.#holder = new ExpertHolder(model, reader);
     this.peers = new Peers(context.spec.hiddenSize, options, this, events);
-    this.experts = new MeshExperts(context, paged, this.peers);
-    this.layers = new MeshLayers(context, paged, this.peers);
+    this.experts = new MeshExperts(context, memory, paged, this.peers);
+    this.layers = new MeshLayers(context, memory, paged, this.peers);
     this.expertServer = new ExpertServer(this.experts.compute, (work) => this.experts.exchange.relay(work));
-    this.layerServer = new LayerServer(context, paged);
+    this.layerServer = new LayerServer(context, memory, paged);
     this.#adopt();
   }
 
   /** @param reader brings experts that are asked for and not on the GPU */
   static async open(model: LoadedModel, reader: ShardReader, options: MeshOptions, events: PeersEvents = {}): Promise<MeshNode> {
-    const node = new MeshNode(model.context, await model.paging(reader), new ExpertHolder(model, reader), options, events);
+    const node = new MeshNode(model, await model.paging(reader), reader, options, events);
     await node.experts.compute.prepare();
     return node;
   }
@@ -66,7 +71,7 @@ export class MeshNode implements RequestHandler {
   async generate(session: Session, request: GenerateRequest, handlers: MeshAnswerHandlers, signal?: AbortSignal): Promise<MeshOutcome> {
     this.#answers++;
     try {
-      const runner = this.context.paged === this.layers ? this.layers : this.experts;
+      const runner = this.model.context.paged === this.layers ? this.layers : this.experts;
       if (runner === this.experts && this.#elsewhere.delete(session)) session.forget(0);
       if (runner === this.layers) this.#elsewhere.add(session);
       return await generateInMesh(runner, session, request, handlers, signal);
@@ -90,10 +95,12 @@ export class MeshNode implements RequestHandler {
     this.#holder.hold(experts);
   }
 
-  /** Leaves the room; sessions go on alone. */
+  /** Leaves the room; sessions go on alone. What it took of the GPU is given back when nothing runs on it any more. */
   dispose(): void {
-    this.plan = undefined;
+    this.#left = true;
+    this.#plan = undefined;
     this.peers.close();
+    this.#adopt();
   }
 
   /** Everybody learns what it will be asked for, best holders first: what comes first finds a free slot. */
@@ -119,10 +126,21 @@ export class MeshNode implements RequestHandler {
 
   #adopt(): void {
     const plan = this.#plan;
+    const { context, isPaged } = this.model;
     const runner = plan?.strategy === 'layers' ? this.layers : this.experts;
-    if (runner !== this.context.paged && this.#answers > 0) return;
+    if (this.#answers > 0 && (this.#left || runner !== context.paged)) return this.#follow(undefined);
+    if (!this.#left) {
+      context.paged = runner;
+      return this.#follow(plan);
+    }
+    this.#follow(undefined);
+    // Another room may have been entered meanwhile.
+    if (context.paged === this.experts || context.paged === this.layers) context.paged = isPaged ? this.paged : undefined;
+    void Promise.all([this.experts.settled(), this.experts.compute.idle(), this.layerServer.idle()]).then(() => this.#memory.destroyAll());
+  }
+
+  #follow(plan: MeshPlan | undefined): void {
     this.experts.exchange.plan = plan?.strategy === 'experts' ? plan : undefined;
     this.layers.plan = plan?.strategy === 'layers' ? plan : undefined;
-    this.context.paged = runner;
   }
 }
