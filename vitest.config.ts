@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 240_000,
     pool: 'forks',
+    // Has one identity a module: a test of two peers needs it twice.
+    server: { deps: { inline: [/@trystero-p2p/] } },
   },
 });

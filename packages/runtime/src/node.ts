@@ -28,8 +28,6 @@ function opener(source: ModelSource): OpenSource {
   return () => new PathSource(text.startsWith('file:') ? fileURLToPath(text) : text);
 }
 
-export { parseInvitation } from './mesh/invitation.ts';
-export { webSocketSignalling } from './mesh/signalling/websocket.ts';
 export { createManifest, verifyModel, type CheckOptions } from './shards/manifest/check-model.ts';
 export { manifestName, parseManifest, type ShardManifest } from './shards/manifest/manifest.ts';
 export { PathSource } from './shards/sources/path.ts';

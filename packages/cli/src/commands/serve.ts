@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { RTCPeerConnection } from 'node-datachannel/polyfill';
 import { WebSocket } from 'ws';
-import { loadInNode, parseInvitation, webSocketSignalling } from '@gatefold/runtime/node';
+import { parseInvitation, webSocketSignalling } from '@gatefold/runtime/mesh';
+import { loadInNode } from '@gatefold/runtime/node';
 import { requiredText, text, UsageError, type Options } from '../args.ts';
 import { openAnyDawn } from '../hosts/node.ts';
 import type { FileCommand } from './file-command.ts';
