@@ -47,8 +47,7 @@ export interface PlannedScene {
 export function planScene({ shape, profile, peers, tabs, conversations, memory, options }: Scene): PlannedScene {
   const model = modelOf(shape);
   const total = shape.layers * shape.experts * shape.expertBytes;
-  // Room for one more makes up for what is lost where experts do not quite fill a peer.
-  const memoryBytes = (memory * total) / peers + shape.expertBytes;
+  const memoryBytes = (memory * total) / peers;
   const room = roomOf(profile, { peers, tabs, conversations, memoryBytes });
   const all = tracesOf(shape, tabs * conversations);
   const plan = planRoom(model, room, trafficOf(shape, all.map((tokens) => tokens.slice(0, SEEN))), options);

@@ -52,6 +52,7 @@ const COMMANDS = {
     loss: { type: 'string' },
     strategy: { type: 'string' },
     wire: { type: 'string' },
+    'check-share': { type: 'string' },
     'kill-peer-at': { type: 'string' },
     'corrupt-peer': { type: 'string' },
   },
@@ -78,7 +79,7 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
   gatefold generate --model PATH|URL (--prompt TEXT | --ids 1,2,3 | --chat TEXT) [--max-tokens 256]
                     [--temperature 0] [--top-k K] [--top-p P] [--min-p P] [--repeat-penalty R] [--seed S] [--trace FILE.json] [--json]
                     [--mesh-peers N [--rtt MS] [--jitter MS] [--loss SHARE] [--strategy experts|layers|auto] [--wire f32|f16|int8]
-                     [--kill-peer-at TOKEN] [--corrupt-peer SHARE]]
+                     [--check-share SHARE] [--kill-peer-at TOKEN] [--corrupt-peer SHARE]]
   gatefold eval     --model PATH|URL (--ids 1,2,3 | --prompt TEXT | --chat TEXT) --out FILE.safetensors [--chunk N] [--json]
   gatefold bench    --model PATH|URL [--prompt-tokens 512] [--gen-tokens 128] [--runs 3] [--profile] [--json]
   gatefold doctor   [--json]

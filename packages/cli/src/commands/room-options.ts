@@ -6,7 +6,7 @@ const SPARE = 1.2;
 const STRATEGIES = ['experts', 'layers', 'auto'] as const;
 const WIRES = ['f32', 'f16', 'int8'] as const;
 /** They say something of a room. */
-const NEED_ROOM = ['rtt', 'jitter', 'loss', 'strategy', 'wire', 'kill-peer-at', 'corrupt-peer'] as const;
+const NEED_ROOM = ['rtt', 'jitter', 'loss', 'strategy', 'wire', 'check-share', 'kill-peer-at', 'corrupt-peer'] as const;
 
 /** The room that a generation runs in: none without --mesh-peers. Throws `UsageError`. */
 export function roomOptions(options: Options): Pick<GenerateJob, 'room' | 'gpuBudget'> {
@@ -20,10 +20,14 @@ export function roomOptions(options: Options): Pick<GenerateJob, 'room' | 'gpuBu
     conditions: defined({ rtt: atLeastZero(options, 'rtt'), jitter: atLeastZero(options, 'jitter'), loss: share(options, 'loss') }),
     strategy: oneOf(options, 'strategy', STRATEGIES),
     wire: oneOf(options, 'wire', WIRES),
+    checkShare: share(options, 'check-share'),
     killAt: count(options, 'kill-peer-at', 1),
     corruptShare: share(options, 'corrupt-peer'),
   });
-  return { room: { tabs, conditions: {}, ...room }, gpuBudget: `${Math.min(100, Math.ceil((100 * SPARE) / tabs))}%` };
+  const memoryShare = Math.min(1, SPARE / tabs);
+  // Whole layers need slots for all of their experts; memory is then kept to by what the plan gives to each tab.
+  if (room.strategy === 'layers' || room.strategy === 'auto') return { room: { tabs, conditions: {}, memoryShare, ...room }, gpuBudget: '100%' };
+  return { room: { tabs, conditions: {}, ...room }, gpuBudget: `${Math.ceil(100 * memoryShare)}%` };
 }
 
 function atLeastZero(options: Options, name: string): number | undefined {

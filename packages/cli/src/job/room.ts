@@ -17,7 +17,7 @@ export async function openRoom(model: Model, room: RoomJob, emit: (event: JobEve
   const isFull = (there: number) => {
     if (there >= room.tabs - 1) full();
   };
-  const handle = await model.mesh.open({ ...optionsOf(room), ...(room.relay === undefined ? {} : { relay: room.relay }), onChange: (peers) => isFull(peers.length) });
+  const handle = await model.mesh.open({ ...(await optionsOf(model, room)), ...(room.relay === undefined ? {} : { relay: room.relay }), onChange: (peers) => isFull(peers.length) });
   emit({ kind: 'room', link: handle.link });
   isFull(handle.peers.length);
   await complete;
@@ -26,31 +26,35 @@ export async function openRoom(model: Model, room: RoomJob, emit: (event: JobEve
 
 /** Joins a room and serves it for as long as the page is open. */
 export async function serveRoom(model: Model, { link, room }: JoinJob): Promise<never> {
-  await model.mesh.join(link, optionsOf(room));
+  await model.mesh.join(link, await optionsOf(model, room));
   return new Promise<never>(() => {});
 }
 
-function optionsOf({ conditions, strategy, wire, corruptShare }: RoomJob): JoinMeshOptions {
+async function optionsOf(model: Model, { conditions, strategy, wire, checkShare, corruptShare, memoryShare }: RoomJob): Promise<JoinMeshOptions> {
+  const layers = model.info.spec.layers.filter(({ ffn }) => ffn.kind === 'moe').length;
+  const { expertBytes } = await model.memory();
   return {
     conditions,
     ...(strategy === undefined ? {} : { strategy }),
     ...(wire === undefined ? {} : { wire }),
+    ...(checkShare === undefined ? {} : { checkShare }),
     ...(corruptShare === undefined ? {} : { corruptShare }),
+    // Enough for a layer, or none could go anywhere.
+    ...(memoryShare === undefined ? {} : { memoryBytes: Math.ceil(expertBytes * Math.max(memoryShare, 1 / Math.max(1, layers))) }),
   };
 }
 
 /** @param choices experts of each generated token, [token][MoE layer][k] */
-export async function meshReport({ handle, tabs, state }: FullRoom, counts: NonNullable<GenerateStats['mesh']>, choices: readonly TokenEvent['experts'][]): Promise<MeshReport> {
+export function meshReport({ handle, tabs, state }: FullRoom, counts: NonNullable<GenerateStats['mesh']>, choices: readonly TokenEvent['experts'][]): MeshReport {
   const { decodeTokens, decodeMessages, decodeBytes, stepMs, resends, failovers, checks, bans, revisions, remoteChoices } = counts;
-  const { holders } = await handle.state();
-  const isAsPlanned = holders.length > 0 && JSON.stringify(holders) === JSON.stringify(state.holders) && resends + failovers + revisions === 0;
+  const isAsPlanned = handle.peers.length === tabs - 1 && resends + failovers + revisions === 0;
   const sorted = stepMs.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
   return {
     tabs,
     messagesPerToken: ratio(decodeMessages, decodeTokens),
     bytesPerToken: ratio(decodeBytes, decodeTokens),
-    predictedMessagesPerToken: isAsPlanned ? predicted(holders, choices) : null,
+    predictedMessagesPerToken: isAsPlanned ? predicted(state, choices) : null,
     stepMs: { count: sorted.length, median: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0 },
     resends,
     failovers,
@@ -62,7 +66,9 @@ export async function meshReport({ handle, tabs, state }: FullRoom, counts: NonN
 }
 
 /** Frames in both directions of a decoded token, by who holds what and what the tokens chose. The first token comes of the prompt's pass. */
-function predicted(holders: MeshState['holders'], choices: readonly TokenEvent['experts'][]): number {
+function predicted({ holders, messagesPerToken }: MeshState, choices: readonly TokenEvent['experts'][]): number {
+  // Whole layers cost the same whatever is chosen.
+  if (holders.length === 0) return messagesPerToken;
   const plan = { layers: holders.map((experts, layer) => ({ layer, holders: experts })), relays: new Map<string, string>() };
   const decoded = choices.slice(1);
   return ratio(decoded.reduce((sum, chosen) => sum + 2 * framesOfToken(plan, chosen), 0), decoded.length);

@@ -87,7 +87,7 @@ async function generate(model: Model, { input, maxTokens, sampling, room: given 
   onText(textEnd);
   if (isRevised) text = await model.detokenize(ids);
   const experts = model.info.spec.layers.flatMap(({ ffn }) => (ffn.kind === 'moe' ? [ffn.experts] : []));
-  const mesh = room && stats.mesh && { mesh: await meshReport(room, stats.mesh, routes) };
+  const mesh = room && stats.mesh && { mesh: meshReport(room, stats.mesh, routes) };
   room?.handle.close();
   return { ids, trace: { experts, tokens: routes }, text, promptIds: prompt, stats, adapter: model.info.adapter, ...mesh };
 }

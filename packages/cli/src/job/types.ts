@@ -40,6 +40,10 @@ export interface RoomJob {
   readonly conditions: { readonly rtt?: number; readonly jitter?: number; readonly loss?: number };
   readonly strategy?: 'experts' | 'layers' | 'auto';
   readonly wire?: 'f32' | 'f16' | 'int8';
+  /** Share of the peers' results that is computed again and compared. */
+  readonly checkShare?: number;
+  /** Share of the experts that each page is given by the plan, at least a layer's; default: as many as it has memory for. */
+  readonly memoryShare?: number;
   /** Another page than that with the conversation is closed when so many tokens have come. */
   readonly killAt?: number;
   /** One of the others falsifies this share of its results. */
@@ -104,7 +108,7 @@ export interface MeshReport {
   /** Frames in both directions, and the bytes of activations in them, of decoding a token. */
   readonly messagesPerToken: number;
   readonly bytesPerToken: number;
-  /** What the plan and the tokens' choices of experts make of it. Null where layers are spread, or somebody came or went meanwhile. */
+  /** What the plan and the tokens' choices of experts make of it. Null where somebody came, went or was late meanwhile. */
   readonly predictedMessagesPerToken: number | null;
   /** Milliseconds from a step's first frame to its last answer. */
   readonly stepMs: { readonly count: number; readonly median: number; readonly p95: number; readonly max: number };

@@ -34,6 +34,8 @@ export interface JoinMeshOptions {
   readonly createConnection?: CreateConnection;
   /** Worse conditions than the network's own, for tests. */
   readonly conditions?: LinkConditions;
+  /** Memory that this tab's experts are planned for, its own and those for others, in bytes; default: all that its GPU budget leaves for them. */
+  readonly memoryBytes?: number;
   /** Share of this tab's results for others that are made slightly wrong, to try their checks. Default 0. */
   readonly corruptShare?: number;
 }
@@ -62,6 +64,8 @@ export interface MeshState {
   readonly self: string;
   /** [MoE layer][expert]: names of those who hold it, nearest first; 'home' is this tab. */
   readonly holders: readonly (readonly (readonly string[])[])[];
+  /** Frames in both directions that a decoded token is expected to cost this tab. */
+  readonly messagesPerToken: number;
   /** Peers that were sent away, and why. */
   readonly banned: readonly { readonly peer: string; readonly reason: string }[];
   /** Bytes of activations so far, by peer. */

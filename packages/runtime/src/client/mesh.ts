@@ -42,13 +42,13 @@ function relayBeside(): string {
 async function attach(served: Served, page: string | URL, options: JoinMeshOptions, enter: (setup: RoomOptions) => Promise<Room>): Promise<MeshRoomHandle> {
   const { service, info } = served;
   options.signal?.throwIfAborted();
-  const { expertBytes } = await service.memory();
+  const memoryBytes = options.memoryBytes ?? (await service.memory()).expertBytes;
   const hello: PeerHello = {
     name: options.name ?? '',
     kind: typeof document === 'undefined' ? 'node' : 'page',
     modelId: info.modelId,
     modelUrl: options.modelUrl ?? '',
-    memoryBytes: expertBytes,
+    memoryBytes,
   };
   const room = await enter({ hello, ...chosen(options, 'iceServers', 'limits', 'createConnection', 'conditions', 'onWarning', 'signal') });
   const host = room.peers.find(({ name }) => name === room.invitation.room);
@@ -59,7 +59,7 @@ async function attach(served: Served, page: string | URL, options: JoinMeshOptio
   const { port1, port2 } = new MessageChannel();
   const engine = roomToPort(room, port1, (options.limits ?? DEFAULT_LIMITS).maxFrameBytes);
   try {
-    await service.attachRoom(port2, { self: room.self, isHost: room.isHost, modelId: info.modelId, memoryBytes: expertBytes, ...chosen(options, 'strategy', 'wire', 'checkShare', 'corruptShare') });
+    await service.attachRoom(port2, { self: room.self, isHost: room.isHost, modelId: info.modelId, memoryBytes, ...chosen(options, 'strategy', 'wire', 'checkShare', 'corruptShare') });
     return new RoomHandle(room, engine, page, options);
   } catch (error) {
     room.close();

@@ -2,7 +2,7 @@ import type { MeshState, RoomEngineOptions } from '../api/mesh.ts';
 import type { GenerateRequest } from '../api/types.ts';
 import { MeshNode } from '../engine/experts/mesh-node.ts';
 import type { LoadedModel } from '../engine/loaded-model.ts';
-import type { GenerateOutcome, IdHandlers, Session } from '../engine/session.ts';
+import type { GenerateOutcome, IdEvent, IdHandlers, Session } from '../engine/session.ts';
 import type { Membership, RoomPeer } from '../mesh/membership.ts';
 import { MESH_DEFAULTS } from '../mesh/mesh-options.ts';
 import { planRoom, type RoomPlan } from '../mesh/planner/plan-room.ts';
@@ -34,6 +34,8 @@ export async function openRoomEngine(model: LoadedModel, reader: SharingReader, 
 export class RoomEngine {
   readonly #joined = new Map<string, RoomPeer>();
   #plan: RoomPlan | undefined;
+  /** [MoE layer][expert]: how often this tab's answers chose it; earlier answers count less. */
+  readonly #uses: number[][];
   #isClosed = false;
 
   constructor(
@@ -43,6 +45,7 @@ export class RoomEngine {
     readonly reader: SharingReader,
     readonly options: RoomEngineOptions,
   ) {
+    this.#uses = model.moeLayers.map(({ experts }) => Array.from({ length: experts }, () => 0));
     const shards = new Map(reader.plan.shards.map((shard) => [shard.id, shard]));
     const exchange = new ShardExchange(
       async (id) => {
@@ -68,26 +71,39 @@ export class RoomEngine {
     });
   }
 
-  /** As `Session.generate`; exact to the token, whatever peers do. */
-  generate(session: Session, request: GenerateRequest, { onRevise, ...handlers }: RoomHandlers, signal?: AbortSignal): Promise<GenerateOutcome> {
+  /** As `Session.generate`; exact to the token, whatever peers do. What the answer's tokens chose is planned for from then on. */
+  async generate(session: Session, request: GenerateRequest, { onRevise, ...handlers }: RoomHandlers, signal?: AbortSignal): Promise<GenerateOutcome> {
     if (this.#isClosed) return session.generate(request, handlers, signal);
     const given: number[] = [];
-    return this.node.generate(
-      session,
-      request,
-      {
-        ...handlers,
-        onToken: (event) => {
-          given.push(event.id);
-          handlers.onToken?.(event);
+    for (const layer of this.#uses) for (const [expert, uses] of layer.entries()) layer[expert] = uses / 2;
+    try {
+      return await this.node.generate(
+        session,
+        request,
+        {
+          ...handlers,
+          onToken: (event) => {
+            given.push(event.id);
+            this.#count(event.experts);
+            handlers.onToken?.(event);
+          },
+          onRevise: (index) => {
+            given.length = index;
+            onRevise?.(given);
+          },
         },
-        onRevise: (index) => {
-          given.length = index;
-          onRevise?.(given);
-        },
-      },
-      signal,
-    );
+        signal,
+      );
+    } finally {
+      this.#replan();
+    }
+  }
+
+  #count(choices: IdEvent['experts']): void {
+    for (const [layer, experts] of choices.entries()) {
+      const uses = this.#uses[layer];
+      for (const expert of experts) if (uses) uses[expert] = (uses[expert] ?? 0) + 1;
+    }
   }
 
   state(): MeshState {
@@ -95,6 +111,7 @@ export class RoomEngine {
     const plan = this.#plan?.tabs.get(this.room.self)?.plan;
     return {
       self: this.room.self,
+      messagesPerToken: 2 * (plan?.framesPerToken ?? 0),
       holders: plan?.strategy === 'experts' ? plan.layers.map(({ holders }) => holders) : [],
       banned: Array.from(peers.banned, ([peer, reason]) => ({ peer, reason })),
       traffic: peers.names.map((peer) => ({ peer, bytesSent: peers.get(peer)?.bytesSent ?? 0, bytesReceived: peers.get(peer)?.bytesReceived ?? 0 })),
@@ -113,7 +130,7 @@ export class RoomEngine {
   #replan(): void {
     if (this.#isClosed) return;
     const room = meshRoom(this.room.self, this.options.memoryBytes, [...this.#joined.values()]);
-    this.#plan = planRoom(this.model, room, { uses: [] }, { strategy: this.options.strategy ?? 'experts' }, this.#plan);
+    this.#plan = planRoom(this.model, room, { uses: this.#uses }, { strategy: this.options.strategy ?? 'experts' }, this.#plan);
     this.node.plan = this.#plan.tabs.get(this.room.self)?.plan;
   }
 }

@@ -2,12 +2,6 @@ import type { Placement } from './placement.ts';
 import { peerAt } from './travel.ts';
 import type { Worth } from './worth.ts';
 
-interface Copy {
-  readonly layer: number;
-  readonly expert: number;
-  readonly bytes: number;
-}
-
 /**
  * Gives each expert that nobody holds a holder, the busiest first: the peer that costs the conversations least, counting
  * the work that it has in this layer already. Replicas make room where nobody has any; experts for which there is none
@@ -21,7 +15,6 @@ export function placeMissing(placement: Placement, worth: Worth): void {
   const weights = worth.tabs.reduce((sum, { weight }) => sum + weight, 0);
   const missing = [...placement.experts()].filter(({ layer, expert }) => placement.of(layer, expert).size === 0);
   for (const { layer, expert } of missing.toSorted((a, b) => worth.share(b.layer, b.expert) - worth.share(a.layer, a.expert))) {
-    const bytes = placement.bytes(layer);
     const share = worth.share(layer, expert) * weights;
     const cost = (peer: number) => {
       const { expertMs, frameMs } = peerAt(placement.room, peer);
@@ -30,11 +23,11 @@ export function placeMissing(placement: Placement, worth: Worth): void {
     let best: number | undefined;
     let least = Infinity;
     for (const peer of peers) {
-      if (placement.free(peer) < bytes) continue;
+      if (placement.free(layer, peer) < 1) continue;
       const ms = cost(peer);
       if (ms < least) [best, least] = [peer, ms];
     }
-    best ??= makeRoom(placement, worth, bytes);
+    best ??= makeRoom(placement, worth, layer);
     if (best === undefined) continue;
     placement.add(layer, expert, best);
     awake.add(layer, expert, best);
@@ -44,58 +37,46 @@ export function placeMissing(placement: Placement, worth: Worth): void {
 }
 
 /**
- * Fills a peer's memory with what is worth most there. What it holds counts `stickiness` times, so that little moves;
+ * Fills a peer's slots with what is worth most there. What it holds counts `stickiness` times, so that little moves;
  * what nobody else holds stays.
  */
 export function fillPeer(placement: Placement, worth: Worth, peer: number, stickiness: number): void {
-  const copies = [...placement.experts()].map(({ layer, expert }) => {
-    const held = placement.of(layer, expert).has(peer);
-    const bytes = placement.bytes(layer);
-    const value = held && stickiness === Infinity ? Infinity : worth.of(placement, layer, expert, peer) * (held ? stickiness : 1);
-    return { layer, expert, bytes, held, density: value / bytes };
-  });
-  let room = peerAt(placement.room, peer).memoryBytes;
-  const chosen = new Set<Copy>();
-  for (const copy of copies.toSorted((a, b) => b.density - a.density || Number(b.held) - Number(a.held))) {
-    if (!(copy.density > 0) || copy.bytes > room) continue;
-    chosen.add(copy);
-    room -= copy.bytes;
+  for (const [layer, { experts }] of placement.model.moeLayers.entries()) {
+    const slots = placement.free(layer, peer) + placement.heldBy(layer, peer).length;
+    const valued = Array.from({ length: experts }, (_, expert) => {
+      const held = placement.of(layer, expert).has(peer);
+      const value = held && stickiness === Infinity ? Infinity : worth.of(placement, layer, expert, peer) * (held ? stickiness : 1);
+      return { expert, held, value };
+    });
+    const ranked = valued.toSorted((a, b) => b.value - a.value || Number(b.held) - Number(a.held));
+    const chosen = ranked.slice(0, slots).filter(({ value }) => value > 0);
+    for (const each of valued) if (each.held && !chosen.includes(each)) placement.drop(layer, each.expert, peer);
+    for (const { expert } of chosen) placement.add(layer, expert, peer);
   }
-  for (const copy of copies) if (copy.held && !chosen.has(copy)) placement.drop(copy.layer, copy.expert, peer);
-  for (const { layer, expert } of chosen) placement.add(layer, expert, peer);
 }
 
-/** Takes from a peer with too little memory what is worth least there: replicas first, then the least used. */
+/** Takes from a peer with too few slots what is worth least there: replicas first, then the least used. */
 export function shrinkPeer(placement: Placement, worth: Worth, peer: number): void {
-  const held = [...placement.experts()].filter(({ layer, expert }) => placement.of(layer, expert).has(peer));
-  const valued = held.map(({ layer, expert }) => ({ layer, expert, value: worth.of(placement, layer, expert, peer), share: worth.share(layer, expert) }));
-  for (const { layer, expert } of valued.toSorted((a, b) => (a.value === b.value ? 0 : a.value - b.value) || a.share - b.share)) {
-    if (placement.free(peer) >= 0) return;
-    placement.drop(layer, expert, peer);
+  for (const layer of placement.model.moeLayers.keys()) {
+    const valued = placement.heldBy(layer, peer).map((expert) => ({ expert, value: worth.of(placement, layer, expert, peer), share: worth.share(layer, expert) }));
+    const least = valued.toSorted((a, b) => (a.value === b.value ? 0 : a.value - b.value) || a.share - b.share);
+    for (const { expert } of least.slice(0, Math.max(0, -placement.free(layer, peer)))) placement.drop(layer, expert, peer);
   }
 }
 
-/** Drops replicas at the peer where `bytes` cost least; undefined where no peer has that much in replicas. */
-function makeRoom(placement: Placement, worth: Worth, bytes: number): number | undefined {
-  let best: { readonly peer: number; readonly copies: readonly Copy[]; readonly cost: number } | undefined;
-  for (const [peer] of placement.room.peers.entries()) {
-    const replicas = [...placement.experts()]
-      .filter(({ layer, expert }) => placement.of(layer, expert).has(peer) && placement.of(layer, expert).size > 1)
-      .map(({ layer, expert }) => ({ layer, expert, bytes: placement.bytes(layer), value: worth.of(placement, layer, expert, peer) }))
-      .sort((a, b) => a.value / a.bytes - b.value / b.bytes);
-    let free = placement.free(peer);
-    let cost = 0;
-    const copies: Copy[] = [];
-    for (const copy of replicas) {
-      if (free >= bytes) break;
-      copies.push(copy);
-      free += copy.bytes;
-      cost += copy.value;
+/** Drops the replica of this layer that is worth least; undefined where there is none. */
+function makeRoom(placement: Placement, worth: Worth, layer: number): number | undefined {
+  let least: { readonly expert: number; readonly peer: number; readonly value: number } | undefined;
+  for (let expert = 0; expert < (placement.model.moeLayers[layer]?.experts ?? 0); expert++) {
+    const holders = placement.of(layer, expert);
+    if (holders.size < 2) continue;
+    for (const peer of holders) {
+      const value = worth.of(placement, layer, expert, peer);
+      if (value < (least?.value ?? Infinity)) least = { expert, peer, value };
     }
-    if (free >= bytes && cost < (best?.cost ?? Infinity)) best = { peer, copies, cost };
   }
-  for (const { layer, expert } of best?.copies ?? []) placement.drop(layer, expert, best?.peer ?? 0);
-  return best?.peer;
+  if (least) placement.drop(layer, least.expert, least.peer);
+  return least?.peer;
 }
 
 /** [MoE layer][peer]: expert-tokens that each peer computes for a token of every conversation. */

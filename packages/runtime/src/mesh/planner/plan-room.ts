@@ -12,6 +12,7 @@ import { Worth } from './worth.ts';
 const STICKINESS = 1.25;
 /** Experts move for the sake of speed where a token then takes less than this share of its time. */
 const WORTH_MOVING = 0.9;
+const WORTH_PLANNING = 0.99;
 
 export interface PlanOptions {
   /** Default `auto`: what takes a token less time, by the cost model. */
@@ -75,7 +76,7 @@ export function movedBytes(model: MeshModel, before: RoomPlan | undefined, after
 function planExperts(worth: Worth, { relays, replicas }: { readonly relays: boolean; readonly replicas: boolean }, version: number, before: RoomPlan | undefined): RoomPlan {
   const { model, room } = worth;
   const kept = takeOver(model, room, before);
-  for (const [peer] of room.peers.entries()) if (kept.free(peer) < 0) shrinkPeer(kept, worth, peer);
+  for (const peer of room.peers.keys()) shrinkPeer(kept, worth, peer);
   // Whose conversations wait for the others fills up first, then whoever has most memory.
   const byNeed = room.peers
     .map((_, peer) => peer)
@@ -87,10 +88,12 @@ function planExperts(worth: Worth, { relays, replicas }: { readonly relays: bool
     return placement;
   };
   const timeBy = ({ holders }: Placement) => worth.tabs.reduce((sum, { tab, weight }) => sum + weight * predictExperts(model, room, worth.shares, holders, direct(worth, tab)).tokenMs, 0);
-  // Ends, since each round takes a tenth off the time; and a plan that came out is one that comes out again.
+  // Where nothing has to be moved yet, less is worth it. Each round takes a share off the time, so this ends; and a plan
+  // that came out comes out again.
+  const limit = before ? WORTH_MOVING : WORTH_PLANNING;
   for (let placement = fill(kept, Infinity); ; ) {
     const better = fill(placement.copy(), STICKINESS);
-    if (!(timeBy(better) < WORTH_MOVING * timeBy(placement))) return named(worth, placement, relays, version);
+    if (!(timeBy(better) < limit * timeBy(placement))) return named(worth, placement, relays, version);
     placement = fill(better, Infinity);
   }
 }

@@ -32,6 +32,8 @@ export function delayOf(bytes: number, { rtt = 0, jitter = 0, loss = 0 }: LinkCo
 /** A channel whose messages leave later, as over a link of these conditions. */
 export class ConditionedChannel implements MessageChannelLike {
   #isClosed = false;
+  /** Those that are delayed, in the order in which they came. */
+  readonly #waiting: (string | ArrayBufferView<ArrayBuffer>)[] = [];
   /** When the last message leaves: where order is kept, none overtakes it. */
   #lastAt = 0;
 
@@ -68,9 +70,12 @@ export class ConditionedChannel implements MessageChannelLike {
     const now = performance.now();
     const at = Math.max(now + delayOf(bytes, this.conditions, this.random), this.isOrdered ? this.#lastAt : 0);
     this.#lastAt = at;
+    if (this.isOrdered) this.#waiting.push(data);
     setTimeout(() => {
+      // Timers are in whole milliseconds, and two of them may go off in the wrong order.
+      const next = this.isOrdered ? this.#waiting.shift() : data;
       try {
-        if (!this.#isClosed) this.channel.send(data);
+        if (!this.#isClosed && next !== undefined) this.channel.send(next);
       } catch {
         // Closed meanwhile: lost, as on any link.
       }

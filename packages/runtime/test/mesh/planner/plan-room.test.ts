@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { HOME } from '../../../src/mesh/plan-types.ts';
 import { movedBytes, planRoom, type RoomPlan } from '../../../src/mesh/planner/plan-room.ts';
 import type { MeshModel, MeshRoom } from '../../../src/mesh/planner/room.ts';
+import { slotsOf } from '../../../src/mesh/planner/placement.ts';
 import { nearness } from '../../../src/mesh/planner/travel.ts';
 import { falling, model, peer, room, scenes, type Scene } from './rooms.ts';
 
@@ -15,14 +16,9 @@ function heldBytes({ moeLayers }: MeshModel, { holders }: RoomPlan): Map<string,
   return bytes;
 }
 
-function allBytes({ moeLayers }: MeshModel): number {
-  return moeLayers.reduce((sum, { experts: count, expertBytes }) => sum + count * expertBytes, 0);
-}
-
-/** Whether all experts fit, though each peer may be left with a rest that is too small for one. */
+/** Whether all experts fit. */
 function hasRoom({ model: shape, room: { peers } }: Scene): boolean {
-  const largest = Math.max(...shape.moeLayers.map(({ expertBytes }) => expertBytes));
-  return peers.reduce((sum, { memoryBytes }) => sum + Math.max(0, memoryBytes - largest), 0) >= allBytes(shape);
+  return shape.moeLayers.every(({ experts: count }, layer) => peers.reduce((sum, { memoryBytes }) => sum + slotsOf(shape, layer, memoryBytes), 0) >= count);
 }
 
 /** Milliseconds of a token over all conversations; over all tabs where there are none. */
@@ -33,22 +29,23 @@ function timeOf(plan: RoomPlan, { peers }: MeshRoom): number {
 
 /** Rooms of peers alike, each with more memory than its share, and the room that is left when the last one is gone. */
 const evenRooms = fc
-  .record({ count: fc.integer({ min: 2, max: 7 }), spare: fc.integer({ min: 0, max: 20 }), busy: fc.integer({ min: 1, max: 7 }), skew: fc.double({ min: 0, max: 2, noNaN: true }), oneWayMs: fc.integer({ min: 1, max: 100 }) })
+  .record({ count: fc.integer({ min: 2, max: 7 }), spare: fc.integer({ min: 0, max: 7 }), busy: fc.integer({ min: 1, max: 7 }), skew: fc.double({ min: 0, max: 2, noNaN: true }), oneWayMs: fc.integer({ min: 1, max: 100 }) })
   .map(({ count, spare, busy, skew, oneWayMs }) => {
     const shape = model(3, 16, 2);
-    const memoryBytes = (Math.ceil(48 / (count - 1)) + spare) * 1000;
+    const memoryBytes = 3000 * (Math.ceil(16 / (count - 1)) + spare);
     const peers = Array.from({ length: count }, (_, i) => peer(`p${i}`, { memoryBytes, conversations: i < Math.min(busy, count - 1) ? 1 : 0 }));
     const scene = (given: typeof peers): Scene => ({ model: shape, room: room(given, oneWayMs), traffic: falling(shape, skew) });
     return { all: scene(peers), rest: scene(peers.slice(0, -1)), last: `p${count - 1}` };
   });
 
 describe('experts', () => {
-  test('no peer holds more than it has memory for, and none an expert twice', () => {
+  test('no peer holds more than it has slots for, and none an expert twice', () => {
     fc.assert(
       fc.property(scenes(), (scene) => {
         const plan = experts(scene);
-        const held = heldBytes(scene.model, plan);
-        for (const { id, memoryBytes } of scene.room.peers) expect(held.get(id) ?? 0).toBeLessThanOrEqual(memoryBytes);
+        for (const [layer, holders] of plan.holders.entries()) {
+          for (const { id, memoryBytes } of scene.room.peers) expect(holders.filter((peers) => peers.includes(id)).length).toBeLessThanOrEqual(slotsOf(scene.model, layer, memoryBytes));
+        }
         for (const peers of plan.holders.flat()) expect(new Set(peers).size).toBe(peers.length);
       }),
     );
@@ -63,14 +60,13 @@ describe('experts', () => {
     );
   });
 
-  test('every peer that an expert fits into has at least been filled before an expert stays without a holder', () => {
+  test('no slot is left while an expert is without a holder', () => {
     fc.assert(
       fc.property(scenes(), (scene) => {
-        const plan = experts(scene);
-        const held = heldBytes(scene.model, plan);
-        for (const [layer, { expertBytes }] of scene.model.moeLayers.entries()) {
-          if (plan.holders[layer]?.every((peers) => peers.length > 0)) continue;
-          for (const { id, memoryBytes } of scene.room.peers) expect((held.get(id) ?? 0) + expertBytes).toBeGreaterThan(memoryBytes);
+        for (const [layer, holders] of experts(scene).holders.entries()) {
+          if (holders.every((peers) => peers.length > 0)) continue;
+          const slots = scene.room.peers.reduce((sum, { memoryBytes }) => sum + slotsOf(scene.model, layer, memoryBytes), 0);
+          expect(holders.flat()).toHaveLength(slots);
         }
       }),
     );
