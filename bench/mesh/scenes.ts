@@ -16,10 +16,12 @@ export interface ModelShape {
   readonly topK: number;
   readonly width: number;
   readonly expertBytes: number;
+  /** Of Zipf's law for how often experts are chosen. */
+  readonly skew: number;
 }
 
 /** Sizes in Q4_0. */
-export const OLMOE: ModelShape = { name: 'OLMoE-1B-7B', layers: 16, experts: 64, topK: 8, width: 2048, expertBytes: 3.54e6 };
+export const OLMOE: ModelShape = { name: 'OLMoE-1B-7B', layers: 16, experts: 64, topK: 8, width: 2048, expertBytes: 3.54e6, skew: 0.6 };
 
 export function modelOf({ layers, experts, topK, width, expertBytes }: ModelShape): MeshModel {
   return { layerCount: layers, moeLayers: Array.from({ length: layers }, (_, layer) => ({ layer, experts, expertBytes })), topK, rowBytes: 4 * width };
@@ -57,12 +59,12 @@ export function planScene({ shape, profile, peers, tabs, conversations, memory, 
 const known = new Map<string, Choices[]>();
 
 /** Conversations with one model: few experts do much of the work, neighbouring tokens share some. */
-function tracesOf({ layers, experts, topK }: ModelShape, count: number): Choices[] {
+function tracesOf({ layers, experts, topK, skew }: ModelShape, count: number): Choices[] {
   const length = SEEN + DECODED;
-  const key = [layers, experts, topK, count].join();
+  const key = [layers, experts, topK, skew, count].join();
   const before = known.get(key);
   if (before) return before;
-  const { tokens } = zipfTrace({ layers, experts, topK, tokens: count * length, exponent: 0.6, repeat: 0.35, topicTokens: Infinity, seed: 7 });
+  const { tokens } = zipfTrace({ layers, experts, topK, tokens: count * length, exponent: skew, repeat: 0.35, topicTokens: Infinity, seed: 7 });
   const conversations = Array.from({ length: count }, (_, i) => tokens.slice(i * length, (i + 1) * length));
   known.set(key, conversations);
   return conversations;

@@ -17,7 +17,10 @@ const WORTH_PLANNING = 0.99;
 export interface PlanOptions {
   /** Default `auto`: what takes a token less time, by the cost model. */
   readonly strategy?: 'experts' | 'layers' | 'auto';
-  /** Let nearer peers relay for others where that saves time by the cost model. Default false. */
+  /**
+   * Let nearer peers relay for others where that saves time by the cost model, and only one tab has conversations: with
+   * several, a relay's line out is what all wait for (docs/mesh-planning.md). Default false.
+   */
   readonly relays?: boolean;
   /** Fill memory that is left with second copies. Default true. */
   readonly replicas?: boolean;
@@ -122,7 +125,7 @@ function named(worth: Worth, placement: Placement, relays: boolean, version: num
   const name = (peer: number) => room.peers[peer]?.id ?? '';
   const tabs = room.peers.map(({ id }, tab): [string, TabPlan] => {
     const flat = direct(worth, tab);
-    const reach = relays ? chooseRelays(model, room, worth.shares, holders, flat) : flat;
+    const reach = relays && worth.tabs.length === 1 ? chooseRelays(model, room, worth.shares, holders, flat) : flat;
     const cost = predictExperts(model, room, worth.shares, holders, reach);
     const near = (peer: number) => (peer === tab ? -1 : (reach.near[peer] ?? Infinity));
     const layers = model.moeLayers.map(
