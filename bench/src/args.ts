@@ -36,7 +36,7 @@ const COMMANDS = {
     help: { type: 'boolean', short: 'h' },
     tolerance: { type: 'string' },
   },
-  mesh: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  mesh: { json: { type: 'boolean' }, out: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } },
   residency: { trace: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   storage: { megabytes: { type: 'string' }, 'shard-kilobytes': { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   upload: { host: { type: 'string' }, megabytes: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
@@ -61,7 +61,7 @@ npm run bench -- load      [--model PATH] [--runs 3] [--store opfs|indexeddb]   
 npm run bench -- moe-block [--model PATH] [--tokens 512]                  the MoE block against one-hot dispatch and a host loop
 npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled]   where a token's and a prefill chunk's time goes
 npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's
-npm run bench -- mesh                                                      rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers
+npm run bench -- mesh      [--out FILE]                                    rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers
 npm run bench -- residency [--trace FILE]                                  hit rates of eviction policies on router traces, ours beside LRU, LFU and the optimum
 npm run bench -- storage   [--megabytes 1024] [--shard-kilobytes 4096]    IndexedDB (Blob, ArrayBuffer) and OPFS: writing, reading, warm and cold; SHA-256
 npm run bench -- upload    [--megabytes 2048] [--host chromium|node]      to GPU memory: writeBuffer, mapped rings, mappedAtCreation, the engine's uploader
