@@ -34,8 +34,8 @@ export async function loadStages(environment: Environment, kind: StoreName, emit
     });
     const bytes = shards.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const limit = limiter(READS);
-    await stage('read', () => Promise.all(shards.map(({ id }) => limit(async () => void (await store.get(plan.modelId, id))))), bytes);
-    await stage('read and verify', () => loader.readAll(shards, () => {}), bytes);
+    await stage('read and hash, one thread', () => Promise.all(shards.map(({ id }) => limit(async () => void (await store.get(plan.modelId, id))))), bytes);
+    await stage('read and hash, readers', () => loader.loadAll(shards, () => {}), bytes);
     const any = new Uint8Array(Math.max(...shards.map(({ byteLength }) => byteLength)));
     const uploadAll = async () => {
       for (const shard of shards) await model.upload(shard, any.subarray(0, shard.byteLength));

@@ -72,7 +72,7 @@ export class ShardLoader implements SharingReader {
     const { onProgress } = this.options;
     this.#progress = onProgress && new ProgressMeter(shards, onProgress);
     try {
-      await this.readAll(shards, onShard, options);
+      await this.store.withReaders(shards, () => this.readAll(shards, onShard, options));
       await this.store.flush();
     } finally {
       this.#progress = undefined;

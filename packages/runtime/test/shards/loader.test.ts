@@ -199,7 +199,7 @@ describe('a later start', () => {
 
   test.each([
     ['is gone', 'has 0 of', async () => undefined],
-    ['is cut', 'has 7 of', async () => new Uint8Array(7)],
+    ['is cut', 'has 7 of', async () => ({ bytes: new Uint8Array(7), sha256: '' })],
     ['cannot be read', 'cannot be read (UnknownError: I/O)', () => Promise.reject(new DOMException('I/O', 'UnknownError'))],
   ])('fetches a shard again that %s', async (_, message, get) => {
     await loadAll(await model.open());

@@ -35,7 +35,7 @@ describe.each([
     const again = await openStore('opfs');
     expect((await again.records('a')).size).toBe(2);
     expect(await again.record('a', '../x')).toEqual({ sha256: await sha256(randomBytes(30, 30)), byteLength: 30 });
-    expect(await again.get('a', 'layer.0.trunk')).toEqual(randomBytes(70, 70));
+    expect((await again.get('a', 'layer.0.trunk'))?.bytes).toEqual(randomBytes(70, 70));
     expect(await again.get('a', 'layer.0.expert.2')).toBeUndefined();
     expect(await again.get('b', 'layer.0.trunk')).toBeUndefined();
     expect(await again.list()).toEqual([{ ...entry('a'), bytes: 100, shards: 2 }]);
@@ -45,7 +45,7 @@ describe.each([
     const store = await openStore('opfs');
     await store.put(entry('a'), [await shard('x', 70)]);
     await store.put(entry('a'), [await shard('x', 30)]);
-    expect(await store.get('a', 'x')).toEqual(randomBytes(30, 30));
+    expect((await store.get('a', 'x'))?.bytes).toEqual(randomBytes(30, 30));
   });
 
   test('go with their model, and no others', async () => {
@@ -77,14 +77,14 @@ describe.each([
 
 test('what lies in IndexedDB from before is found', async () => {
   await new IndexedDbStore().put(entry('a'), [await shard('x')]);
-  expect(await (await openStore()).get('a', 'x')).toEqual(randomBytes(100, 100));
+  expect((await (await openStore()).get('a', 'x'))?.bytes).toEqual(randomBytes(100, 100));
 });
 
 test('a file that another tab has open is read all the same', async () => {
   const store = await openStore('opfs');
   await store.put(entry('a'), [await shard('x')]);
   const all = await Promise.all([store.get('a', 'x'), store.get('a', 'x'), store.get('a', 'x')]);
-  for (const bytes of all) expect(bytes).toEqual(randomBytes(100, 100));
+  for (const found of all) expect(found?.bytes).toEqual(randomBytes(100, 100));
 });
 
 test('where the origin has no files, shards lie in IndexedDB', async () => {

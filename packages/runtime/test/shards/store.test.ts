@@ -29,7 +29,7 @@ describe('IndexedDB', () => {
       ['layer.0.expert.1', { sha256: await sha256(randomBytes(30, 30)), byteLength: 30 }],
       ['layer.0.trunk', { sha256: await sha256(randomBytes(70, 70)), byteLength: 70 }],
     ]);
-    expect(await again.get('a', 'layer.0.trunk')).toEqual(randomBytes(70, 70));
+    expect((await again.get('a', 'layer.0.trunk'))?.bytes).toEqual(randomBytes(70, 70));
     expect(await again.get('a', 'layer.0.expert.2')).toBeUndefined();
     expect(await again.get('b', 'layer.0.trunk')).toBeUndefined();
   });
@@ -59,7 +59,7 @@ describe('IndexedDB', () => {
     expect((await store.records('a')).size).toBe(0);
     expect(await store.get('a', 'x')).toBeUndefined();
     expect(await store.getHeader('a.gguf')).toBeUndefined();
-    expect(await store.get('ab', 'x')).toEqual(randomBytes(100, 100));
+    expect((await store.get('ab', 'x'))?.bytes).toEqual(randomBytes(100, 100));
     expect(await store.getHeader('ab.gguf')).toMatchObject({ modelId: 'ab' });
   });
 

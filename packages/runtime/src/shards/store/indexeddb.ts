@@ -1,5 +1,6 @@
 import { createStore, del, get, promisifyRequest, set, setMany, type UseStore } from 'idb-keyval';
-import type { HeaderSegment, ModelEntry, ShardRecord, ShardStore, StoredHeader, StoredModel, StoredShard } from './store.ts';
+import { withHash } from './with-hash.ts';
+import type { FoundShard, HeaderSegment, ModelEntry, ShardRecord, ShardStore, StoredHeader, StoredModel, StoredShard } from './store.ts';
 
 const DATABASE = 'gatefold';
 
@@ -35,9 +36,9 @@ export class IndexedDbStore implements ShardStore {
     return get<ShardRecord>(['record', modelId, shardId], this.#store);
   }
 
-  async get(modelId: string, shardId: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async get(modelId: string, shardId: string): Promise<FoundShard | undefined> {
     const blob = await get<Blob>(['bytes', modelId, shardId], this.#store);
-    return blob && new Uint8Array(await blob.arrayBuffer());
+    return blob && withHash(new Uint8Array(await blob.arrayBuffer()));
   }
 
   async put(model: ModelEntry, shards: readonly StoredShard[]): Promise<void> {

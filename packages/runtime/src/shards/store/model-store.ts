@@ -1,10 +1,13 @@
 import type { Warning } from '../../api/types.ts';
-import { sha256 } from '../hash.ts';
 import type { Shard } from '../shard.ts';
+import type { Readers } from './readers.ts';
 import type { ModelEntry, ShardRecord, ShardStore } from './store.ts';
 
 /** Bytes that may wait for the disk; more would pile up in memory where the network is faster. */
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+
+/** Bytes to read that other threads are started for; less is there before they are. */
+const WORTH_READERS = 256 * 1024 * 1024;
 
 /** A shard's verified bytes with their hash. */
 export interface HashedShard {
@@ -25,6 +28,7 @@ export class ModelStore {
   readonly #writes = new Set<Promise<void>>();
   /** Shards on their way into the store. */
   readonly #writing = new Map<string, Promise<void>>();
+  #readers: Readers | undefined;
   #pendingBytes = 0;
   #writable: boolean;
 
@@ -68,6 +72,18 @@ export class ModelStore {
     this.#damaged.add(shard.id);
     this.#onWarning({ code: 'shard-damaged', message: `The stored shard ${shard.id} ${found}. It is dropped and fetched again.` });
     return undefined;
+  }
+
+  /** Runs `work` with workers that read and hash, where there is so much to read that they are worth their start. */
+  async withReaders(shards: readonly Shard[], work: () => Promise<void>): Promise<void> {
+    const bytes = shards.reduce((sum, shard) => sum + (this.has(shard) ? shard.byteLength : 0), 0);
+    if (bytes >= WORTH_READERS && !this.#readers) this.#readers = (await import('./readers.ts')).startReaders(this.#store);
+    try {
+      await work();
+    } finally {
+      this.#readers?.close();
+      this.#readers = undefined;
+    }
   }
 
   /** Starts to store shards; their bytes must not be changed. */
@@ -129,9 +145,9 @@ export class ModelStore {
 
   /** The stored bytes, or what is wrong with them. */
   async #readWhole(shard: Shard): Promise<Uint8Array<ArrayBuffer> | string> {
-    const bytes = await this.#store.get(this.#model.id, shard.id);
-    if (bytes?.length !== shard.byteLength) return `has ${bytes?.length ?? 0} of ${shard.byteLength} bytes`;
-    return (await sha256(bytes)) === this.recordedHash(shard) ? bytes : 'does not have its SHA-256';
+    const found = await (this.#readers ?? this.#store).get(this.#model.id, shard.id);
+    if (found?.bytes.length !== shard.byteLength) return `has ${found?.bytes.length ?? 0} of ${shard.byteLength} bytes`;
+    return found.sha256 === this.recordedHash(shard) ? found.bytes : 'does not have its SHA-256';
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IndexedDbStore } from './indexeddb.ts';
-import type { ModelEntry, ShardRecord, ShardStore, StoredHeader, StoredModel, StoredShard } from './store.ts';
+import { withHash } from './with-hash.ts';
+import type { FoundShard, ModelEntry, ShardRecord, ShardStore, StoredHeader, StoredModel, StoredShard } from './store.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -39,9 +40,9 @@ export class OpfsStore implements ShardStore {
     return new OpfsStore(index, await root.getDirectoryHandle(FOLDER, { create: true }));
   }
 
-  async get(modelId: string, shardId: string): Promise<Bytes | undefined> {
+  async get(modelId: string, shardId: string): Promise<FoundShard | undefined> {
     const bytes = await this.#withFile(modelId, shardId, {}, readFile).catch(ifFound);
-    return bytes ?? this.index.get(modelId, shardId);
+    return bytes ? withHash(bytes) : this.index.get(modelId, shardId);
   }
 
   async put(model: ModelEntry, shards: readonly StoredShard[]): Promise<void> {

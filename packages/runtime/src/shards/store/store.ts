@@ -42,6 +42,13 @@ export interface HeaderSegment {
   readonly sha256: string;
 }
 
+/** A shard as a store has it. */
+export interface FoundShard {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Of the bytes, hex. */
+  readonly sha256: string;
+}
+
 /** A shard on its way into a store. */
 export interface StoredShard {
   readonly id: string;
@@ -54,7 +61,7 @@ export interface StoredShard {
 export type StoreKind = 'indexeddb' | 'opfs' | 'none';
 
 /**
- * Where shards are kept between visits. Nothing that comes out is trusted: `ModelStore` hashes it. Methods reject
+ * Where shards are kept between visits. Nothing that comes out is trusted: `ModelStore` compares its hash. Methods reject
  * with what the place throws (`QuotaExceededError` when it is full).
  */
 export interface ShardStore {
@@ -65,8 +72,8 @@ export interface ShardStore {
   records(modelId: string): Promise<ReadonlyMap<string, ShardRecord>>;
   /** Record of one shard; undefined where it is not there in whole. */
   record(modelId: string, shardId: string): Promise<ShardRecord | undefined>;
-  /** A shard's bytes as they are found; undefined where there are none. */
-  get(modelId: string, shardId: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** A shard's bytes as they are found, with the hash that they have; undefined where there are none. */
+  get(modelId: string, shardId: string): Promise<FoundShard | undefined>;
   /**
    * Stores shards: all bytes first, then all records, so that a record never stands for half a shard. Enters the model
    * too: it may have been deleted meanwhile, and bytes that no list shows would never be deleted.
