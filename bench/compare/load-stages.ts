@@ -1,14 +1,10 @@
 import { requestGpu } from '../../packages/runtime/src/engine/device.ts';
 import { LoadedModel } from '../../packages/runtime/src/engine/loaded-model.ts';
 import { specFromGguf } from '../../packages/runtime/src/model/families/index.ts';
-import { limiter } from '../../packages/runtime/src/shards/limiter.ts';
 import { openModel } from '../../packages/runtime/src/shards/open-model.ts';
 import { openStore } from '../../packages/runtime/src/shards/store/open.ts';
 import type { Emit, Environment } from '../src/job.ts';
 import type { LoadStage, StoreName } from './types.ts';
-
-/** Store reads at a time, about as many as the loader's read-ahead has of an expert's size. */
-const READS = 16;
 
 /** Times what a load from the store consists of, one after the other, in this thread. */
 export async function loadStages(environment: Environment, kind: StoreName, emit: Emit): Promise<LoadStage[]> {
@@ -22,8 +18,7 @@ export async function loadStages(environment: Environment, kind: StoreName, emit
   };
   const store = await openStore(kind);
   const { gguf, loader } = await stage('header', () => openModel(environment.source(), store));
-  const { plan } = loader;
-  const { shards } = plan;
+  const { shards } = loader.plan;
   const spec = await specFromGguf(gguf);
   const gpu = await requestGpu(environment.gpu);
   try {
@@ -33,9 +28,7 @@ export async function loadStages(environment: Environment, kind: StoreName, emit
       return model.createSession();
     });
     const bytes = shards.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const limit = limiter(READS);
-    await stage('read and hash, one thread', () => Promise.all(shards.map(({ id }) => limit(async () => void (await store.get(plan.modelId, id))))), bytes);
-    await stage('read and hash, readers', () => loader.loadAll(shards, () => {}), bytes);
+    await stage('read and hash', () => loader.loadAll(shards, () => {}), bytes);
     const any = new Uint8Array(Math.max(...shards.map(({ byteLength }) => byteLength)));
     const uploadAll = async () => {
       for (const shard of shards) await model.upload(shard, any.subarray(0, shard.byteLength));

@@ -7,7 +7,14 @@ import type { StorageJob, StorageResult, StorageRow, StorageWay } from './types.
 
 const WRITTEN: readonly StorageWay[] = ['indexeddb-blob', 'indexeddb-buffer', 'opfs-sync'];
 const READ: readonly StorageWay[] = [...WRITTEN, 'opfs-file'];
-const PARALLEL = [1, 4, 16];
+/** Threads, and shards at a time in each. */
+const CONCURRENCY = [
+  { threads: 1, parallel: 1 },
+  { threads: 1, parallel: 8 },
+  { threads: 4, parallel: 2 },
+  { threads: 8, parallel: 2 },
+] as const;
+const SOME = { threads: 4, parallel: 2 } as const;
 
 /** How fast each place in a browser takes and gives shards, and how fast they are hashed. */
 export async function storageCommand(options: Options): Promise<void> {
@@ -15,17 +22,17 @@ export async function storageCommand(options: Options): Promise<void> {
   const shards = Math.max(1, Math.round(((count(options, 'megabytes', 1) ?? 1024) * 1e6) / shardBytes));
   const host = await openBenchHost('chromium', defaultModel());
   const rows: StorageRow[] = [];
-  const measure = async (job: Pick<StorageJob, 'action' | 'way' | 'parallel'>, cold = false) => {
+  const measure = async (job: Pick<StorageJob, 'action' | 'way' | 'threads' | 'parallel'>, cold = false) => {
     if (cold) await host.dropFileCache();
     const whole = { ...job, shards, shardBytes };
     rows.push({ ...whole, cold, ...(await host.run('storage', whole, () => {})) });
     process.stderr.write(`${show(rows.slice(-1))}\n`);
   };
   try {
-    for (const way of WRITTEN) await measure({ action: 'write', way, parallel: 4 });
-    for (const way of READ) for (const parallel of PARALLEL) await measure({ action: 'read', way, parallel });
-    for (const way of READ) await measure({ action: 'read', way, parallel: 4 }, true);
-    for (const parallel of PARALLEL) await measure({ action: 'sha256', way: 'opfs-sync', parallel });
+    for (const way of WRITTEN) await measure({ action: 'write', way, threads: 1, parallel: 4 });
+    for (const way of READ) for (const how of CONCURRENCY) await measure({ action: 'read', way, ...how });
+    for (const way of READ) await measure({ action: 'read', way, ...SOME }, true);
+    for (const how of CONCURRENCY) await measure({ action: 'sha256', way: 'opfs-sync', ...how });
   } finally {
     await host.close();
   }
@@ -34,14 +41,14 @@ export async function storageCommand(options: Options): Promise<void> {
 
 export function showStorage({ rows }: StorageResult): string {
   const [first] = rows;
-  return [`storage · ${first?.shards} shards of ${digits((first?.shardBytes ?? 0) / 1e6)} MB`, '', table(['what', 'at a time', 'GB/s'], rows.map(cells))].join('\n');
+  return [`storage · ${first?.shards} shards of ${digits((first?.shardBytes ?? 0) / 1e6)} MB`, '', table(['what', 'threads', 'at a time in each', 'GB/s'], rows.map(cells))].join('\n');
 }
 
 function show(rows: readonly StorageRow[]): string {
   return rows.map((row) => cells(row).join(' ')).join('\n');
 }
 
-function cells({ action, way, cold, parallel, shards, shardBytes, ms }: StorageRow): string[] {
+function cells({ action, way, cold, threads, parallel, shards, shardBytes, ms }: StorageRow): string[] {
   const what = action === 'sha256' ? action : `${way} ${action}${action === 'read' ? (cold ? ' cold' : ' warm') : ''}`;
-  return [what, String(parallel), digits((shards * shardBytes) / ms / 1e6)];
+  return [what, String(threads), String(parallel), digits((shards * shardBytes) / ms / 1e6)];
 }

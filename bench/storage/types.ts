@@ -7,8 +7,16 @@ export interface StorageJob {
   readonly way: StorageWay;
   readonly shards: number;
   readonly shardBytes: number;
-  /** At a time. */
+  /** Workers that share the shards … */
+  readonly threads: number;
+  /** … each with so many at a time. */
   readonly parallel: number;
+}
+
+/** What one worker does. */
+export interface StoragePart extends Omit<StorageJob, 'shards' | 'threads'> {
+  readonly first: number;
+  readonly count: number;
 }
 
 export interface StorageReport {

@@ -1,6 +1,6 @@
 // Stores and reads shards as the runtime's worker would: only a worker has synchronous access to the origin's files.
 import { limiter } from '../../packages/runtime/src/shards/limiter.ts';
-import type { StorageJob, StorageReport, StorageWay } from './types.ts';
+import type { StoragePart, StorageReport, StorageWay } from './types.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -95,7 +95,7 @@ function shard(length: number): Bytes {
   return bytes;
 }
 
-async function measure({ action, way, shards, shardBytes, parallel }: StorageJob): Promise<StorageReport> {
+async function measure({ action, way, first, count, shardBytes, parallel }: StoragePart): Promise<StorageReport> {
   const limit = limiter(parallel);
   const bytes = action === 'read' ? new Uint8Array() : shard(shardBytes);
   const run = async (key: number) => {
@@ -105,8 +105,8 @@ async function measure({ action, way, shards, shardBytes, parallel }: StorageJob
     if (found.length !== shardBytes) throw new Error(`${way}: shard ${key} has ${found.length} of ${shardBytes} bytes`);
   };
   const started = performance.now();
-  await Promise.all(Array.from({ length: shards }, (_, key) => limit(() => run(key))));
+  await Promise.all(Array.from({ length: count }, (_, i) => limit(() => run(first + i))));
   return { ms: performance.now() - started };
 }
 
-measure(JSON.parse(self.name) as StorageJob).then(postMessage, (error: unknown) => postMessage({ error: String(error) }));
+measure(JSON.parse(self.name) as StoragePart).then(postMessage, (error: unknown) => postMessage({ error: String(error) }));

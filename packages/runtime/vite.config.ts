@@ -47,7 +47,7 @@ export default defineConfig({
     format: 'es',
     plugins: () => [stripWesl()],
     rolldownOptions: {
-      output: { ...withCore, entryFileNames: 'worker-[hash].js', chunkFileNames: chunkName('worker') },
+      output: { ...withCore, entryFileNames: 'worker-[name]-[hash].js', chunkFileNames: chunkName('worker') },
     },
   },
   build: {

@@ -29,7 +29,7 @@ export class UploadRangeError extends GatefoldError {
 export interface UploaderOptions {
   /** Bytes of one staging buffer; default 4 MiB. */
   readonly slotBytes?: number;
-  /** Staging buffers, and so flights at a time; default 8. */
+  /** Staging buffers, and so flights at a time; default 4. */
   readonly slots?: number;
 }
 
@@ -81,7 +81,7 @@ export class Uploader {
   constructor(
     readonly device: GPUDevice,
     readonly shaders: ShaderContext,
-    { slotBytes = 4 << 20, slots = 8 }: UploaderOptions = {},
+    { slotBytes = 4 << 20, slots = 4 }: UploaderOptions = {},
   ) {
     this.#slotBytes = aligned(Math.max(LEAST_SLOT_BYTES, slotBytes), BINDING_ALIGNMENT);
     this.#slotCount = slots;
