@@ -98,25 +98,20 @@ function shardsOf(asked: readonly AskedRange[]): string[] {
   );
 }
 
-/** Puts a Blob of the same size and other bytes in place of a stored shard. */
+/** Puts other bytes in place of a stored shard's, as many. */
 function damageStored(page: Page, shard: string): Promise<void> {
-  return page.evaluate(
-    (id) =>
-      new Promise<void>((resolve, reject) => {
-        const opening = indexedDB.open('gatefold');
-        opening.addEventListener('success', () => {
-          const cursors = opening.result.transaction('shards', 'readwrite').objectStore('shards').openCursor();
-          cursors.addEventListener('success', () => {
-            const cursor = cursors.result;
-            if (!cursor) return reject(new Error('not stored'));
-            const { key, value } = cursor;
-            if (!(Array.isArray(key) && key[0] === 'bytes' && key[2] === id && value instanceof Blob)) return cursor.continue();
-            cursor.update(new Blob([new Uint8Array(value.size)])).addEventListener('success', () => resolve());
-          });
-        });
-      }),
-    shard,
-  );
+  return page.evaluate(async (id) => {
+    const root = await navigator.storage.getDirectory();
+    const models = await root.getDirectoryHandle('gatefold');
+    for await (const model of models.values()) {
+      if (!(model instanceof FileSystemDirectoryHandle)) continue;
+      const file = await model.getFileHandle(`${id}.shard`);
+      const { size } = await file.getFile();
+      const stream = await file.createWritable();
+      await stream.write(new Uint8Array(size));
+      await stream.close();
+    }
+  }, shard);
 }
 
 const headerEnd = () => Math.min(...manifest.shards.flatMap(({ ranges }) => ranges.map(([, offset]) => offset)));

@@ -66,7 +66,7 @@ const LEAST_SLOT_BYTES = 256;
 
 /**
  * Brings raw GGUF blocks to the GPU through a bounded ring of mapped staging buffers, and there into planar matrices by
- * a compute shader. Mapped memory is written directly, which browsers take three times as fast as `writeBuffer`
+ * a compute shader. Mapped memory is written directly, which browsers take several times as fast as `writeBuffer`
  * (docs/storage.md). A mapped buffer can only be copied from, so what arrives passes through one buffer that shaders
  * read. Owns these buffers and nothing else.
  */
