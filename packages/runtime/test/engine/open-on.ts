@@ -1,5 +1,5 @@
 import type { LoadOptions } from '../../src/api/types.ts';
-import { requestGpu } from '../../src/engine/device.ts';
+import { requestGpu, type GpuDevice } from '../../src/engine/device.ts';
 import { LoadedModel } from '../../src/engine/loaded-model.ts';
 import { specFromGguf } from '../../src/model/families/index.ts';
 import { openModel } from '../../src/shards/open-model.ts';
@@ -15,7 +15,10 @@ export interface OpenFixture {
 
 /** A GGUF file on this host's GPU, all weights resident unless the options say otherwise. */
 export async function openOn(gpu: GPU | undefined, path: string, options: LoadOptions): Promise<OpenFixture> {
-  const onGpu = await requestGpu(gpu);
+  return openOnDevice(await requestGpu(gpu), path, options);
+}
+
+export async function openOnDevice(onGpu: GpuDevice, path: string, options: LoadOptions): Promise<OpenFixture> {
   const { device } = onGpu;
   const stray: string[] = [];
   device.addEventListener('uncapturederror', ({ error }) => stray.push(error.message));

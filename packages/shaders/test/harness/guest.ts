@@ -80,9 +80,9 @@ export class Guest {
 const WANTED_FEATURES: ReadonlySet<string> = new Set(['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix']);
 
 function everythingUseful({ features, limits }: GPUAdapter): GPUDeviceDescriptor {
-  const { maxStorageBufferBindingSize, maxBufferSize } = limits;
+  const { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupStorageSize } = limits;
   return {
     requiredFeatures: [...features].filter((feature) => WANTED_FEATURES.has(feature)) as GPUFeatureName[],
-    requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
+    requiredLimits: { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupStorageSize },
   };
 }
