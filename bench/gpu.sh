@@ -73,6 +73,14 @@ olmoe() {
   speed olmoe-q4_0
   measure olmoe-q4_0-batch 90 compare --model "$models/olmoe-q4_0.gguf" --prompt-tokens $short --gen-tokens $answer --runs $runs --sessions 8 --peer none
 }
+# Decoding over the length of the context: what `bench -- plots` draws, together with the profile.
+contexts() {
+  synth olmoe-q4_0 olmoe-1b-7b q4_0
+  local length
+  for length in $((short / 4)) $short $((short * 2)) $middle $long; do
+    measure "olmoe-q4_0-context-$length" 90 compare --model "$models/olmoe-q4_0.gguf" --prompt-tokens "$length" --gen-tokens $answer --runs $runs --peer webgpu
+  done
+}
 # Prompts alone, by every variant of the kernels.
 prefill() {
   synth olmoe-q4_0 olmoe-1b-7b q4_0
@@ -125,8 +133,8 @@ gptoss() {
 for group in "${@:-}"; do
   case ${group:-default} in
     default) demo; olmoe; moe; profile ;;
-    demo | olmoe | olmoe_k | prefill | bare | load | upload | storage | moe | profile | qwen | gptoss) "$group" ;;
-    *) say "no group \"$group\": demo olmoe olmoe_k prefill bare load upload storage moe profile qwen gptoss" ;;
+    demo | olmoe | olmoe_k | contexts | prefill | bare | load | upload | storage | moe | profile | qwen | gptoss) "$group" ;;
+    *) say "no group \"$group\": demo olmoe olmoe_k contexts prefill bare load upload storage moe profile qwen gptoss" ;;
   esac
 done
 cat "$OUT/results.md" 2> /dev/null

@@ -23,7 +23,7 @@ export async function compareCommand(options: Options): Promise<void> {
   );
   const peer = text(options, 'peer') ?? (hostName(options) === 'chromium' ? 'auto' : 'none');
   const rows = [ours, ...(await peerRows(options, peer, speed))];
-  print(options, { command: 'compare', model: basename(modelPath(options)), host: hostName(options), sampling, rows }, showCompare);
+  await print(options, { command: 'compare', model: basename(modelPath(options)), host: hostName(options), sampling, rows }, showCompare);
   if ('error' in ours) throw new Error(`gatefold could not be measured: ${ours.error}`);
 }
 

@@ -35,6 +35,7 @@ export async function measureGatefold(job: GatefoldJob, environment: Environment
     return {
       engine: 'gatefold',
       backend: 'webgpu',
+      program: environment.program,
       loadMs,
       promptTokens,
       genTokens,

@@ -9,5 +9,5 @@ export async function loadCommand(options: Options): Promise<void> {
   const store = text(options, 'store') ?? 'opfs';
   if (store !== 'opfs' && store !== 'indexeddb') throw new UsageError(`--store is "${store}", but must be opfs or indexeddb.`);
   const report = await runAlone(options, 'load', { runs: count(options, 'runs', 1) ?? 3, store });
-  print(options, { command: 'load', model: basename(modelPath(options)), host: hostName(options), store, report }, showLoad);
+  await print(options, { command: 'load', model: basename(modelPath(options)), host: hostName(options), store, report }, showLoad);
 }

@@ -9,10 +9,11 @@ export function showCompare({ model, host, sampling, rows }: CompareResult): str
   const errors = rows.flatMap((row) => ('error' in row ? [`${row.engine}: ${row.error}`] : []));
   const [first] = reports;
   const adapter = reports.find((report) => report.adapter)?.adapter;
+  const program = reports.find((report) => report.program)?.program;
   const how = Object.entries(sampling).map(([name, value]) => `${name} ${value}`);
   const title = [
     model,
-    host,
+    program ?? host,
     ...(adapter ? [`${adapter.vendor} ${adapter.architecture} ${adapter.description}`] : []),
     ...(first ? [`prompt ${first.promptTokens}, answer ${first.genTokens}, ${first.sessions > 1 ? `${first.sessions} sessions, ` : ''}median of ${first.runs.length}`] : []),
     how.length > 0 ? how.join(' ') : 'greedy',

@@ -28,6 +28,8 @@ export interface WllamaJob extends SpeedJob {
 export interface SpeedReport {
   readonly engine: string;
   readonly backend: string;
+  /** The browser, or Node, with its version. */
+  readonly program?: string;
   readonly loadMs: number;
   readonly promptTokens: number;
   readonly genTokens: number;

@@ -50,7 +50,7 @@ export async function demoCommand(options: Options): Promise<void> {
         decodeTps: visits.map(decodeRate),
       });
     }
-    print(options, { command: 'demo', cores: availableParallelism(), adapter, models }, showDemo);
+    await print(options, { command: 'demo', cores: availableParallelism(), adapter, models }, showDemo);
   } finally {
     await close();
   }

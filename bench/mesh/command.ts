@@ -16,5 +16,5 @@ export async function meshCommand(options: Options): Promise<void> {
   const report: MeshReport = { command: 'mesh', rooms: await measureRooms(emit), map: await measureMap(emit) };
   const out = text(options, 'out');
   if (out !== undefined) writeFileSync(out, `${JSON.stringify(report)}\n`);
-  print(options, report, ({ rooms, map }) => [showRooms(rooms), showMap(map)].join('\n\n'));
+  await print(options, report, ({ rooms, map }) => [showRooms(rooms), showMap(map)].join('\n\n'));
 }

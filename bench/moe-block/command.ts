@@ -10,7 +10,7 @@ export async function moeBlockCommand(options: Options): Promise<void> {
     tokens: count(options, 'tokens', 2) ?? 512,
     ...defined({ bareKernels: options['bare-kernels'] === true ? true : undefined, precision: precision(options) }),
   });
-  print(options, { command: 'moe-block', model: basename(modelPath(options)), host: hostName(options), report }, showMoeBlock);
+  await print(options, { command: 'moe-block', model: basename(modelPath(options)), host: hostName(options), report }, showMoeBlock);
 }
 
 /** One row a mode: microseconds of a layer's block, and how many times faster ours is. */

@@ -24,7 +24,7 @@ export async function perplexityCommand(options: Options): Promise<void> {
     const perplexity = Math.exp(report.loss);
     models.push({ model: name, ...report, perplexity, pytorch, difference: perplexity / pytorch - 1 });
   }
-  print(options, { command: 'perplexity', text: TEXT, tolerance, models }, showPerplexity);
+  await print(options, { command: 'perplexity', text: TEXT, tolerance, models }, showPerplexity);
   checkDifferences(models, tolerance);
 }
 

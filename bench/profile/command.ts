@@ -12,7 +12,7 @@ export async function profileCommand(options: Options): Promise<void> {
     sampled: options['sampled'] === true,
     ...defined({ bareKernels: options['bare-kernels'] === true ? true : undefined, precision: precision(options) }),
   });
-  print(options, { command: 'profile', model: basename(modelPath(options)), host: hostName(options), report }, showProfile);
+  await print(options, { command: 'profile', model: basename(modelPath(options)), host: hostName(options), report }, showProfile);
 }
 
 export function showProfile({ model, host, report }: ProfileResult): string {

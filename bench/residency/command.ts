@@ -36,7 +36,7 @@ export async function residencyCommand(options: Options): Promise<void> {
     tokens: trace.tokens.length,
     hits: Object.fromEntries(Object.entries(POLICIES).map(([policy, factory]) => [policy, SHARES.map((share) => replay(trace, share, factory))])),
   }));
-  print(options, { command: 'residency', shares: SHARES, reports }, ({ reports: shown }) => shown.map(showTrace).join('\n\n'));
+  await print(options, { command: 'residency', shares: SHARES, reports }, ({ reports: shown }) => shown.map(showTrace).join('\n\n'));
 }
 
 function showTrace({ trace, tokens, hits }: TraceReport): string {

@@ -48,6 +48,7 @@ const COMMANDS = {
     out: { type: 'string', short: 'o' },
     help: { type: 'boolean', short: 'h' },
   },
+  plots: { help: { type: 'boolean', short: 'h' }, file: { type: 'string' }, machine: { type: 'string' }, out: { type: 'string', short: 'o' } },
   report: { help: { type: 'boolean', short: 'h' }, dir: { type: 'string' }, out: { type: 'string', short: 'o' } },
 } as const satisfies Record<string, ParseArgsConfig['options']>;
 
@@ -67,6 +68,7 @@ npm run bench -- storage   [--megabytes 1024] [--shard-kilobytes 4096]    Indexe
 npm run bench -- upload    [--megabytes 2048] [--host chromium|node]      to GPU memory: writeBuffer, mapped rings, mappedAtCreation, the engine's uploader
 npm run bench -- synth     --shape NAME --type q4_0|q4_k|q8_0|mxfp4 --out FILE [--layers N] [--seed N]   a real shape, random weights
 npm run bench -- report    --dir FOLDER --out FOLDER                      the JSON results in a folder as one file, and as Markdown
+npm run bench -- plots     FILE.json [--machine NAME] [--out docs/speed]  SVG of a results.json of report: speed over context, a token's stages
 
 Those with a model take [--host chromium|node] [--bare-kernels] [--precision f16|f32] [--json]; without --model they take the demo's embedded one.
 CHROME_PATH names the browser, CHROME_ARGS its flags.
@@ -78,9 +80,10 @@ export function parseCommand(argv: readonly string[]): { readonly command: Comma
   const command = named ? (argv[0] ?? '') : 'compare';
   if (!isCommand(command)) throw new UsageError(`There is no bench "${command}".\n\n${USAGE}`);
   try {
-    const config: ParseArgsConfig = { args: argv.slice(named ? 1 : 0), options: COMMANDS[command], strict: true, allowPositionals: false };
-    const values = parseArgs(config).values as Options;
-    return { command: values['help'] ? 'help' : command, options: values };
+    const config: ParseArgsConfig = { args: argv.slice(named ? 1 : 0), options: COMMANDS[command], strict: true, allowPositionals: command === 'plots' };
+    const { values, positionals } = parseArgs(config);
+    const options: Options = { ...(values as Options), ...(positionals[0] === undefined ? {} : { file: positionals[0] }) };
+    return { command: options['help'] ? 'help' : command, options };
   } catch (error) {
     throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
   }

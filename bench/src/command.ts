@@ -1,7 +1,12 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UsageError, text, type Options } from '../../packages/cli/src/args.ts';
 import { openBenchHost, type HostName } from './host.ts';
 import type { JobOf, ReportOf } from './job.ts';
 import { defaultModel } from './shipped-models.ts';
+
+/** Where results lie that were shown as text. */
+const RESULTS = '.cache/bench-results';
 
 /** `--model`, or the demo's embedded one. */
 export function modelPath(options: Options): string {
@@ -25,7 +30,13 @@ export async function runAlone<Kind extends keyof JobOf>(options: Options, kind:
   }
 }
 
-/** With --json one line of JSON, which `report` reads; else a text for people. */
-export function print<Result extends object>(options: Options, result: Result, shown: (result: Result) => string): void {
-  process.stdout.write(`${options['json'] === true ? JSON.stringify(result) : shown(result)}\n`);
+/** With --json one line of JSON, which `report` and `plots` read; else a text for people, and the JSON in a file. */
+export async function print<Result extends { readonly command: string }>(options: Options, result: Result, shown: (result: Result) => string): Promise<void> {
+  const json = JSON.stringify({ ...result, date: new Date().toISOString() });
+  process.stdout.write(`${options['json'] === true ? json : shown(result)}\n`);
+  if (options['json'] === true) return;
+  const path = join(RESULTS, `${result.command}.json`);
+  await mkdir(RESULTS, { recursive: true });
+  await writeFile(path, `${json}\n`);
+  process.stderr.write(`the same as JSON: ${path}\n`);
 }

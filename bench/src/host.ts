@@ -65,6 +65,7 @@ async function nodeHost(model: string): Promise<BenchHost> {
   const { gpu, release } = openDawn();
   const environment: Environment = {
     gpu,
+    program: `Node ${process.version}`,
     source: () => new PathSource(model),
     load: (options) => loadInNode(model, options, gpu),
     open: (options) => loadModel(() => new PathSource(model), options, gpu),

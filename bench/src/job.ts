@@ -45,6 +45,8 @@ export type Emit = (message: string) => void;
 /** What differs between a page and Node. */
 export interface Environment {
   readonly gpu: GPU | undefined;
+  /** The browser, or Node, with its version. */
+  readonly program: string;
   /** The model's file. */
   source(): ByteSource;
   /** Loads the model as an embedder would: in a page through its worker. */

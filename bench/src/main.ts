@@ -6,6 +6,7 @@ import { loadCommand } from '../compare/load-command.ts';
 import { meshCommand } from '../mesh/command.ts';
 import { moeBlockCommand } from '../moe-block/command.ts';
 import { perplexityCommand } from '../perplexity/command.ts';
+import { plotsCommand } from '../plots/command.ts';
 import { profileCommand } from '../profile/command.ts';
 import { reportCommand } from '../report/command.ts';
 import { residencyCommand } from '../residency/command.ts';
@@ -26,6 +27,7 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   storage: storageCommand,
   synth: synthCommand,
   upload: uploadCommand,
+  plots: plotsCommand,
   report: reportCommand,
 };
 

@@ -36,7 +36,7 @@ export async function storageCommand(options: Options): Promise<void> {
   } finally {
     await host.close();
   }
-  print(options, { command: 'storage', rows }, showStorage);
+  await print(options, { command: 'storage', rows }, showStorage);
 }
 
 export function showStorage({ rows }: StorageResult): string {

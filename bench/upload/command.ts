@@ -6,7 +6,7 @@ import type { UploadResult } from './types.ts';
 /** How fast each way of uploading is. */
 export async function uploadCommand(options: Options): Promise<void> {
   const report = await runAlone(options, 'upload', { bytes: (count(options, 'megabytes', 1) ?? 2048) * 1e6 });
-  print(options, { command: 'upload', host: hostName(options), report }, showUpload);
+  await print(options, { command: 'upload', host: hostName(options), report }, showUpload);
 }
 
 export function showUpload({ host, report: { bytes, rows } }: UploadResult): string {

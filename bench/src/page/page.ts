@@ -13,6 +13,7 @@ function modelFile(): File {
 
 const environment: Environment = {
   gpu: navigator.gpu,
+  program: /\w*Chrom\w*\/[\d.]+/.exec(navigator.userAgent)?.[0] ?? navigator.userAgent,
   source: () => openSource(modelFile(), () => {}),
   load: (options) => load(modelFile(), options),
   open: (options) => loadModel((onWarning) => openSource(modelFile(), onWarning), options),
