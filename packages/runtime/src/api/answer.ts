@@ -1,3 +1,4 @@
+import { AnswerRevisedError } from './errors.ts';
 import type { CompletionFinishReason, CompletionUsage } from './openai.ts';
 import type { SessionPool } from './session-pool.ts';
 import type { AnswerSettings } from './settings.ts';
@@ -23,7 +24,7 @@ export interface AnswerEnd {
 
 /**
  * Generates with a session of the pool, up to a stop string. The end comes last. Throws what `Session.generate`
- * throws, and the signal's reason.
+ * throws, `AnswerRevisedError`, and the signal's reason.
  */
 export async function* answer(pool: SessionPool, promptIds: readonly number[], settings: AnswerSettings, signal?: AbortSignal): AsyncGenerator<AnswerPiece | AnswerEnd, void, void> {
   const { sampling, maxTokens, topLogprobs, stops } = settings;
@@ -40,8 +41,18 @@ export async function* answer(pool: SessionPool, promptIds: readonly number[], s
   }
 }
 
-/** A whole answer, from its pieces. */
-export async function wholeAnswer(pieces: AsyncIterable<AnswerPiece | AnswerEnd>): Promise<AnswerPiece & AnswerEnd> {
+/** A whole answer, from its pieces; begins again where they are revised. */
+export async function wholeAnswer(begin: () => AsyncIterable<AnswerPiece | AnswerEnd>): Promise<AnswerPiece & AnswerEnd> {
+  for (;;) {
+    try {
+      return await joinPieces(begin());
+    } catch (error) {
+      if (!(error instanceof AnswerRevisedError)) throw error;
+    }
+  }
+}
+
+async function joinPieces(pieces: AsyncIterable<AnswerPiece | AnswerEnd>): Promise<AnswerPiece & AnswerEnd> {
   let text = '';
   const tokens: PlacedToken[] = [];
   for await (const piece of pieces) {
@@ -57,6 +68,7 @@ async function* answerOf(session: Session, request: GenerateRequest, stops: read
   const generation = session.generate(request, { signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal });
   const pieces = new Pieces(stops);
   let result: GenerateResult | undefined;
+  let position = -1;
   try {
     while (!pieces.stopped) {
       const next = await generation.next();
@@ -64,6 +76,8 @@ async function* answerOf(session: Session, request: GenerateRequest, stops: read
         result = next.value;
         break;
       }
+      if (next.value.position <= position) throw new AnswerRevisedError();
+      position = next.value.position;
       const piece = pieces.push(next.value);
       if (piece) yield piece;
     }
@@ -74,6 +88,7 @@ async function* answerOf(session: Session, request: GenerateRequest, stops: read
     }
   }
   signal?.throwIfAborted();
+  if (result.ids.length < pieces.tokens) throw new AnswerRevisedError();
   const last = pieces.end(result.textEnd);
   if (last) yield last;
   const { promptTokens, reusedTokens } = result.stats;

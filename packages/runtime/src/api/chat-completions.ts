@@ -26,8 +26,8 @@ export class ChatCompletionsApi implements ChatCompletions {
     const settings = chatSettings(request);
     signal?.throwIfAborted();
     const head = { id: `chatcmpl-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000), model: this.info.spec.name };
-    const pieces = this.#answer(settings, signal);
-    return settings.stream ? this.#stream(head, pieces, settings) : this.#whole(head, pieces, settings);
+    const pieces = () => this.#answer(settings, signal);
+    return settings.stream ? this.#stream(head, pieces(), settings) : this.#whole(head, pieces, settings);
   }
 
   async *#answer(settings: ChatSettings, signal: AbortSignal | undefined): AsyncGenerator<AnswerPiece | AnswerEnd, void, void> {
@@ -62,7 +62,7 @@ export class ChatCompletionsApi implements ChatCompletions {
 
   async #whole(
     head: Pick<ChatCompletion, 'id' | 'created' | 'model'>,
-    pieces: AsyncIterable<AnswerPiece | AnswerEnd>,
+    pieces: () => AsyncIterable<AnswerPiece | AnswerEnd>,
     { topLogprobs }: ChatSettings,
   ): Promise<ChatCompletion> {
     const { text, tokens, finishReason, usage } = await wholeAnswer(pieces);

@@ -29,8 +29,8 @@ export class CompletionsApi implements Completions {
       created: Math.floor(Date.now() / 1000),
       model: this.info.spec.name,
     } as const;
-    const pieces = this.#answer(settings, signal);
-    if (settings.stream) return this.#stream(head, pieces, settings);
+    const pieces = () => this.#answer(settings, signal);
+    if (settings.stream) return this.#stream(head, pieces(), settings);
     const { text, tokens, finishReason, usage } = await wholeAnswer(pieces);
     const logprobs = await this.#logprobs(tokens, settings.topLogprobs);
     return { ...head, choices: [{ index: 0, text, logprobs, finish_reason: finishReason }], usage };

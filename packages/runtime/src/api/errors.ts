@@ -12,3 +12,11 @@ export class RequestError extends GatefoldError {
     super('bad-request', `${field} ${problem}.`, { field });
   }
 }
+
+/** In a room a peer was found to have computed wrong, and what an answer has given out rests on that. It is banned by now. */
+export class AnswerRevisedError extends GatefoldError {
+  override readonly name = 'AnswerRevisedError';
+  constructor() {
+    super('answer-revised', 'What was streamed of this answer is void: a peer computed wrong, and is banned. Ask again, or do not stream: whole answers repeat themselves.');
+  }
+}

@@ -2,7 +2,7 @@ import type { MeshState, RoomEngineOptions } from '../api/mesh.ts';
 import type { GenerateRequest } from '../api/types.ts';
 import { MeshNode } from '../engine/experts/mesh-node.ts';
 import type { LoadedModel } from '../engine/loaded-model.ts';
-import type { GenerateOutcome, IdEvent, IdHandlers, Session } from '../engine/session.ts';
+import type { GenerateOutcome, IdHandlers, Session } from '../engine/session.ts';
 import type { Membership, RoomPeer } from '../mesh/membership.ts';
 import { MESH_DEFAULTS } from '../mesh/mesh-options.ts';
 import { planRoom, type RoomPlan } from '../mesh/planner/plan-room.ts';
@@ -10,6 +10,7 @@ import type { MeshModel } from '../mesh/planner/room.ts';
 import { PortMembership } from '../mesh/port/port-membership.ts';
 import { ShardExchange } from '../mesh/shards/shard-exchange.ts';
 import type { SharingReader } from '../shards/shard.ts';
+import { RecentTraffic } from './recent-traffic.ts';
 import { meshModel, meshRoom } from './room-picture.ts';
 
 /** What happens while a room's answer comes. */
@@ -33,9 +34,8 @@ export async function openRoomEngine(model: LoadedModel, reader: SharingReader, 
 /** A loaded model in a room: serves others' requests, and has others compute what the plan gives them. */
 export class RoomEngine {
   readonly #joined = new Map<string, RoomPeer>();
+  readonly #traffic: RecentTraffic;
   #plan: RoomPlan | undefined;
-  /** [MoE layer][expert]: how often this tab's answers chose it; earlier answers count less. */
-  readonly #uses: number[][];
   #isClosed = false;
 
   constructor(
@@ -45,7 +45,7 @@ export class RoomEngine {
     readonly reader: SharingReader,
     readonly options: RoomEngineOptions,
   ) {
-    this.#uses = model.moeLayers.map(({ experts }) => Array.from({ length: experts }, () => 0));
+    this.#traffic = new RecentTraffic(model);
     const shards = new Map(reader.plan.shards.map((shard) => [shard.id, shard]));
     const exchange = new ShardExchange(
       async (id) => {
@@ -71,11 +71,10 @@ export class RoomEngine {
     });
   }
 
-  /** As `Session.generate`; exact to the token, whatever peers do. What the answer's tokens chose is planned for from then on. */
+  /** As `Session.generate`; exact to the token, whatever peers do. */
   async generate(session: Session, request: GenerateRequest, { onRevise, ...handlers }: RoomHandlers, signal?: AbortSignal): Promise<GenerateOutcome> {
     if (this.#isClosed) return session.generate(request, handlers, signal);
     const given: number[] = [];
-    for (const layer of this.#uses) for (const [expert, uses] of layer.entries()) layer[expert] = uses / 2;
     try {
       return await this.node.generate(
         session,
@@ -84,7 +83,7 @@ export class RoomEngine {
           ...handlers,
           onToken: (event) => {
             given.push(event.id);
-            this.#count(event.experts);
+            this.#traffic.add(event.experts);
             handlers.onToken?.(event);
           },
           onRevise: (index) => {
@@ -95,14 +94,8 @@ export class RoomEngine {
         signal,
       );
     } finally {
+      // By now more is known of what is used and how far the peers are.
       this.#replan();
-    }
-  }
-
-  #count(choices: IdEvent['experts']): void {
-    for (const [layer, experts] of choices.entries()) {
-      const uses = this.#uses[layer];
-      for (const expert of experts) if (uses) uses[expert] = (uses[expert] ?? 0) + 1;
     }
   }
 
@@ -130,7 +123,7 @@ export class RoomEngine {
   #replan(): void {
     if (this.#isClosed) return;
     const room = meshRoom(this.room.self, this.options.memoryBytes, [...this.#joined.values()]);
-    this.#plan = planRoom(this.model, room, { uses: this.#uses }, { strategy: this.options.strategy ?? 'experts' }, this.#plan);
+    this.#plan = planRoom(this.model, room, this.#traffic, { strategy: this.options.strategy ?? 'experts' }, this.#plan);
     this.node.plan = this.#plan.tabs.get(this.room.self)?.plan;
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ServedModel } from '../../src/client/model.ts';
 import type { ChatCompletionChunk } from '../../src/api/openai.ts';
+import type { Deliver, GenerateEvent, GenerateRequest, GenerateResult } from '../../src/api/types.ts';
 import { NanLogitsError } from '../../src/engine/errors.ts';
 import { FakeService, gate, ids } from './fake-service.ts';
 
@@ -210,4 +211,37 @@ test('all chunks of a stream are the whole answer', async () => {
   const whole = await model.chat.completions.create({ messages });
   const chunks = await all(await model.chat.completions.create({ messages, stream: true }));
   expect(textOf(chunks)).toBe(whole.choices[0].message.content);
+});
+
+/** Its first answer goes back at its second token, as in a room where a peer was found out. */
+class RevisingService extends FakeService {
+  #revises = true;
+
+  override generate(id: number, request: GenerateRequest, deliver: Deliver<GenerateEvent>): Promise<GenerateResult> {
+    const revises = this.#revises;
+    this.#revises = false;
+    const back = (event: GenerateEvent) => ('token' in event && event.token.text === 'b' && revises ? { token: { ...event.token, position: 0 } } : event);
+    return super.generate(id, request, (events) => deliver(events.map(back)));
+  }
+}
+
+describe('an answer that goes back', () => {
+  test('begins again where it is not streamed', async () => {
+    const service = new RevisingService(['a', 'b', 'c']);
+    const model = await ServedModel.of(service);
+    const { choices } = await model.chat.completions.create({ messages });
+    expect(choices[0].message.content).toBe('abc');
+    expect(service.requests).toHaveLength(2);
+  });
+
+  test('is a typed error where it is', async () => {
+    const model = await ServedModel.of(new RevisingService(['a', 'b', 'c']));
+    const read = async () => {
+      let text = '';
+      for await (const { choices } of await model.chat.completions.create({ messages, stream: true })) text += choices[0]?.delta.content ?? '';
+      return text;
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'answer-revised' });
+    expect(await read()).toBe('abc');
+  });
 });
