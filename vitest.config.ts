@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -8,5 +9,7 @@ export default defineConfig({
     pool: 'forks',
     // Has one identity a module: a test of two peers needs it twice.
     server: { deps: { inline: [/@trystero-p2p/] } },
+    // Vitest leaves a core idle by default, which of two is half of the machine.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
   },
 });

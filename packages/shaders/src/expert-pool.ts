@@ -40,7 +40,8 @@ export function poolRequest(
     );
   }
   if (slotWords % 4 !== 0) throw new KernelArgumentError(label, `slots of ${slotWords} words; must be a multiple of 4`);
-  const constants: Record<string, number> = { SLOTS_PER_PAGE: slotsPerPage, SLOT_WORDS: slotWords };
+  // Of one page no kernel asks, so that pools of any size share pipelines.
+  const constants: Record<string, number> = { SLOTS_PER_PAGE: pages.length > 1 ? slotsPerPage : 1, SLOT_WORDS: slotWords };
   for (const [name, matrix] of Object.entries(matrices)) {
     checkMatrix(label, matrix);
     const { type, rows, cols, baseWord } = matrix;

@@ -47,8 +47,12 @@ export class LoadedModel {
     });
   }
 
-  /** Makes room for all weights; `upload` then fills it. Throws `LimitError`, `OutOfGpuMemoryError`, `UnsupportedSpecError`. */
-  static async allocate(gpu: Pick<GpuDevice, 'device' | 'adapterInfo'>, spec: ModelSpec, gguf: GgufModel, options: LoadOptions): Promise<LoadedModel> {
+  /**
+   * Makes room for all weights; `upload` then fills it.
+   * @param shaders where several models share a device: what is compiled on it, in place of kernels by the options
+   * `LimitError`, `OutOfGpuMemoryError`, `UnsupportedSpecError`.
+   */
+  static async allocate(gpu: Pick<GpuDevice, 'device' | 'adapterInfo'>, spec: ModelSpec, gguf: GgufModel, options: LoadOptions, shaders?: ShaderContext): Promise<LoadedModel> {
     const { device } = gpu;
     checkSpec(spec);
     checkContext(spec, contextLengthOf(spec, options), device.limits, options.maxBindingBytes);
@@ -70,8 +74,7 @@ export class LoadedModel {
       memory.destroyAll();
       throw new OutOfGpuMemoryError(bytes, failure.message);
     }
-    const shaders = new ShaderContext(device, kernelVariants(gpu, options));
-    return new LoadedModel(spec, memory, weights, shaders, options);
+    return new LoadedModel(spec, memory, weights, shaders ?? new ShaderContext(device, kernelVariants(gpu, options)), options);
   }
 
   /** Whether experts come to the GPU when they are asked for, as many at a time as a budget allows. */

@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dawnGpu } from '../../../shaders/test/harness/dawn.ts';
 import type { LoadOptions } from '../../src/api/types.ts';
 import { summarise, type GpuDevice } from '../../src/engine/device.ts';
+import { PathSource } from '../../src/shards/sources/path.ts';
 import { fixtures } from '../fixtures/fixtures.ts';
 import { differences, readReference } from '../fixtures/reference.ts';
-import { openOnDevice, type OpenFixture } from './open-on.ts';
+import { openOn, testGpu, type OpenFixture, type TestGpu } from './open-on.ts';
 
 const CONTEXT = 96;
 
@@ -15,6 +16,13 @@ async function leastDevice(): Promise<GpuDevice> {
   if (!adapter) throw new Error('no adapter');
   const device = await adapter.requestDevice();
   return { device, adapterInfo: adapter.info, summary: summarise(device, adapter.info) };
+}
+
+let shared: Promise<TestGpu> | undefined;
+
+async function openOnLeast(folder: string, options: LoadOptions = {}): Promise<OpenFixture> {
+  shared ??= leastDevice().then(testGpu);
+  return openOn(await shared, new PathSource(join(folder, 'model.gguf')), { contextLength: CONTEXT, ...options });
 }
 
 /** One fixture of each kind of mixer; those beside the checkout where there are any. */
@@ -36,12 +44,9 @@ describe('a device with default limits and no feature', () => {
     describe(name, () => {
       let open: OpenFixture;
       beforeAll(async () => {
-        open = await openOnDevice(await leastDevice(), join(folder, 'model.gguf'), { contextLength: CONTEXT });
+        open = await openOnLeast(folder);
       });
-      afterAll(() => {
-        open?.model.dispose();
-        open?.device.destroy();
-      });
+      afterAll(() => open?.model.dispose());
 
       it('reads a prompt in one pass and token by token', async () => {
         for (const chunk of [prompt.length, 1]) expect(differences(await open.model.evaluate(prompt, { chunk }), tensors, 0)).toEqual([]);
@@ -73,12 +78,11 @@ describe('a device with default limits and no feature', () => {
   ])('runs %s', async (_, options) => {
     const folder = join(import.meta.dirname, '../fixtures/olmoe-q4_0');
     const { ids = [], greedy = [], robust_tokens: robust = 0 } = readReference(folder).prompts[0] ?? {};
-    const { model, device, stray } = await openOnDevice(await leastDevice(), join(folder, 'model.gguf'), { contextLength: CONTEXT, ...options });
+    const { model, stray } = await openOnLeast(folder, options);
     const session = await model.createSession();
     const outcome = await session.generate({ promptIds: ids, maxTokens: robust, stopIds: [] }, {});
     expect(outcome.ids).toEqual(greedy.slice(0, robust));
     expect(stray).toEqual([]);
     model.dispose();
-    device.destroy();
   });
 });

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { differences, readReference } from '../fixtures/reference.ts';
-import { openOn } from './open-on.ts';
+import { PathSource } from '../../src/shards/sources/path.ts';
+import { openGpu, openOn } from './open-on.ts';
+
+const gpu = await openGpu(navigator.gpu);
 
 async function problems(folder: string): Promise<string[]> {
   const { prompts, tensors } = readReference(folder);
-  const { model, device, stray } = await openOn(navigator.gpu, join(folder, 'model.gguf'), { contextLength: 256 });
+  const { model, stray } = await openOn(gpu, new PathSource(join(folder, 'model.gguf')), { contextLength: 256 });
   const found: string[] = [];
   for (const [number, { ids, greedy, robust_tokens: robust }] of prompts.entries()) {
     for (const chunk of [ids.length, 7, 1]) {
@@ -20,7 +23,6 @@ async function problems(folder: string): Promise<string[]> {
     if (generated.slice(0, robust).join() !== greedy.slice(0, robust).join()) found.push(`greedy tokens of prompt ${number} are ${generated.join()}`);
   }
   model.dispose();
-  device.destroy();
   return [...found, ...stray];
 }
 

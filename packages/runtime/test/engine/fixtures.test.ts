@@ -1,23 +1,23 @@
-// Whole models on Node's Dawn, compared with what Hugging Face transformers computes from the same files.
+// Whole models on Node's Dawn, compared with what Hugging Face transformers computes from the same files, and with
+// themselves in GPU budgets: in one file, since both run the same kernels, which take long to compile.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SUPPORTED_FAMILIES } from '../../src/model/families/index.ts';
 import { fixtures } from '../fixtures/fixtures.ts';
 import { differences, readReference } from '../fixtures/reference.ts';
-import { openFixture, type OpenFixture } from './open-fixture.ts';
+import { describeBudgets } from './budget-cases.ts';
+import { CONTEXT, openFixture, type OpenFixture } from './open-fixture.ts';
 
-for (const { name, folder } of fixtures()) {
+for (const fixture of fixtures()) {
+  const { name, folder } = fixture;
   const { arch, prompts, tensors } = readReference(folder);
   if (!SUPPORTED_FAMILIES.includes(arch)) continue;
 
   describe(`fixture ${name}`, () => {
     let open: OpenFixture;
     beforeAll(async () => {
-      open = await openFixture(folder, { contextLength: 256 });
+      open = await openFixture(folder, { contextLength: CONTEXT });
     });
-    afterAll(() => {
-      open?.model.dispose();
-      open?.device.destroy();
-    });
+    afterAll(() => open?.model.dispose());
 
     for (const [number, prompt] of prompts.entries()) {
       for (const chunk of [prompt.ids.length, 7, 1]) {
@@ -37,5 +37,7 @@ for (const { name, folder } of fixtures()) {
         expect(open.stray).toEqual([]);
       });
     }
+
+    describeBudgets(fixture, () => open);
   });
 }

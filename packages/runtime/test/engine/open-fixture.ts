@@ -1,16 +1,34 @@
 import { join } from 'node:path';
 import { dawnGpu } from '../../../shaders/test/harness/dawn.ts';
 import type { LoadOptions } from '../../src/api/types.ts';
-import { openOn, type OpenFixture } from './open-on.ts';
+import type { ByteSource } from '../../src/shards/source.ts';
+import { PathSource } from '../../src/shards/sources/path.ts';
+import { openGpu, openOn, type OpenFixture, type TestGpu } from './open-on.ts';
 
 export type { OpenFixture };
 
-/** A fixture's model on Node's Dawn, all weights resident. */
+/** Positions of a fixture's KV cache: enough for its prompts, and for what the references go on with. */
+export const CONTEXT = 256;
+
+let shared: Promise<TestGpu> | undefined;
+
+/** A fixture's model on Node's Dawn, all weights resident unless the options say otherwise. */
 export function openFixture(folder: string, options: LoadOptions = {}): Promise<OpenFixture> {
   return openFile(join(folder, 'model.gguf'), options);
 }
 
-/** A GGUF file on Node's Dawn, all weights resident unless the options say otherwise. */
+/** A GGUF file on the device of this test file. */
 export function openFile(path: string, options: LoadOptions = {}): Promise<OpenFixture> {
-  return openOn(dawnGpu(), path, options);
+  return openSource(new PathSource(path), options);
+}
+
+export async function openSource(source: ByteSource, options: LoadOptions = {}): Promise<OpenFixture> {
+  shared ??= openGpu(dawnGpu());
+  return openOn(await shared, source, options);
+}
+
+/** As `openFixture`, on a device of its own. */
+export async function openAlone(folder: string, options: LoadOptions = {}): Promise<OpenFixture & Pick<TestGpu, 'device'>> {
+  const gpu = await openGpu(dawnGpu());
+  return { ...(await openOn(gpu, new PathSource(join(folder, 'model.gguf')), options)), device: gpu.device };
 }

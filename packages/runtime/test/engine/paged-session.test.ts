@@ -20,7 +20,6 @@ describe('sessions in a GPU budget', () => {
   afterAll(() => {
     for (const open of [resident, paged]) {
       open?.model.dispose();
-      open?.device.destroy();
     }
   });
 
@@ -70,7 +69,6 @@ describe('sessions in a GPU budget', () => {
     const after = await session.generate({ promptIds: PROMPT, maxTokens: 8, stopIds: [] }, {});
     expect(after.ids).toEqual(await generate(resident, PROMPT, 8));
     open.model.dispose();
-    open.device.destroy();
   });
 
   it('keep pinned experts, whatever else is asked for', async () => {
@@ -84,7 +82,6 @@ describe('sessions in a GPU budget', () => {
     await expect(open.model.pinExperts([0, 1, 2].map((expert) => ({ layer: 0, expert })))).rejects.toThrow(PinError);
     await expect(open.model.pinExperts([{ layer: 0, expert: 16 }])).rejects.toThrow(RangeError);
     open.model.dispose();
-    open.device.destroy();
   });
 
   it('count what experts cost', async () => {
@@ -99,7 +96,6 @@ describe('sessions in a GPU budget', () => {
     expect(second.counts.expertLoads).toBe(0);
     expect(second.counts.submits).toBe(second.counts.tokens);
     open.model.dispose();
-    open.device.destroy();
   });
 
   it('a budget that does not hold one token is refused by name', async () => {

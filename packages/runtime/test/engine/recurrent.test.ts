@@ -17,10 +17,7 @@ for (const { name, folder } of fixtures().filter((fixture) => ['lfm2moe-q4_0', '
     beforeAll(async () => {
       open = await openFixture(folder, { contextLength: 96, prefillChunk: 8 });
     });
-    afterAll(() => {
-      open?.model.dispose();
-      open?.device.destroy();
-    });
+    afterAll(() => open?.model.dispose());
 
     async function fresh(promptIds: readonly number[], maxTokens: number): Promise<readonly number[]> {
       const session = await open.model.createSession();

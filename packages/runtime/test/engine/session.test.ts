@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DeviceLostError, DisposedError, PromptError, PromptTooLongError, SamplingError } from '../../src/engine/errors.ts';
 import { LimitError } from '../../src/residency/errors.ts';
 import type { LoadOptions } from '../../src/api/types.ts';
-import { openFixture, type OpenFixture } from './open-fixture.ts';
+import { openAlone, openFixture, type OpenFixture } from './open-fixture.ts';
 
 const FOLDER = join(import.meta.dirname, '../fixtures/olmoe-q4_0');
 const CONTEXT = 96;
@@ -15,10 +15,7 @@ describe('sessions', () => {
   beforeAll(async () => {
     open = await openFixture(FOLDER, { contextLength: CONTEXT, prefillChunk: 8 });
   });
-  afterAll(() => {
-    open?.model.dispose();
-    open?.device.destroy();
-  });
+  afterAll(() => open?.model.dispose());
 
   async function greedy(promptIds: readonly number[], maxTokens: number): Promise<readonly number[]> {
     const session = await open.model.createSession();
@@ -151,18 +148,17 @@ describe('models', () => {
   it('give the same tokens where a binding holds a few experts only', async () => {
     const results: (readonly number[])[] = [];
     for (const options of [{}, { maxBindingBytes: 160_000 }]) {
-      const { model, device, stray } = await openFixture(FOLDER, { contextLength: CONTEXT, prefillChunk: 8, ...options });
+      const { model, stray } = await openFixture(FOLDER, { contextLength: CONTEXT, prefillChunk: 8, ...options });
       const session = await model.createSession();
       results.push((await session.generate({ promptIds: PROMPT, maxTokens: 6, stopIds: [] }, {})).ids);
       expect(stray).toEqual([]);
       model.dispose();
-      device.destroy();
     }
     expect(results[1]).toEqual(results[0]);
   });
 
   it('leave no GPU buffer behind', async () => {
-    const { model, device } = await openFixture(FOLDER, { contextLength: CONTEXT });
+    const { model, device } = await openAlone(FOLDER, { contextLength: CONTEXT });
     const live = new Set<GPUBuffer>();
     const create = device.createBuffer.bind(device);
     device.createBuffer = (descriptor) => {
@@ -197,7 +193,7 @@ describe('models', () => {
   });
 
   it('tell that their device is lost', async () => {
-    const { model, device } = await openFixture(FOLDER, { contextLength: CONTEXT });
+    const { model, device } = await openAlone(FOLDER, { contextLength: CONTEXT });
     device.destroy();
     await device.lost;
     await expect(model.createSession()).rejects.toThrowError(DeviceLostError);

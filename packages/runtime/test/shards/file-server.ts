@@ -73,6 +73,16 @@ export const reset: Misbehaviour = (request) => {
   return true;
 };
 
+/** Sends a start of the range as a whole answer, as servers do that limit what they send at a time. */
+export const shortRange =
+  (file: Uint8Array, bytes: number, headers: Record<string, string> = { etag: '"v1"' }): Misbehaviour =>
+  (request, response) => {
+    const start = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1]);
+    response.writeHead(206, { 'content-range': `bytes ${start}-${start + bytes - 1}/${file.length}`, 'content-length': bytes, ...headers });
+    response.end(file.subarray(start, start + bytes));
+    return true;
+  };
+
 /** Sends a true start of the range, then breaks the connection. */
 export const breakAfter =
   (file: Uint8Array, bytes: number): Misbehaviour =>

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Warning } from '../../src/api/types.ts';
+import { requestFailure } from '../../src/shards/sources/http-request.ts';
 import { HttpSource } from '../../src/shards/sources/http.ts';
-import { breakAfter, FileServer, reset, status } from './file-server.ts';
+import { breakAfter, FileServer, reset, shortRange, status } from './file-server.ts';
 import { randomBytes } from './random.ts';
 
 const file = randomBytes(300_000);
@@ -109,6 +110,29 @@ describe('what is worth another try is tried again', () => {
     expect(performance.now() - started).toBeGreaterThan(990);
   });
 
+  test.each([
+    ['seconds', '7', 7000],
+    ['a date', 'Wed, 21 Oct 2015 07:28:30 GMT', 30_000],
+    ['a date that is past', 'Wed, 21 Oct 2015 07:27:00 GMT', 0],
+    ['nonsense', 'soon', 0],
+  ])('Retry-After in %s, of 429 and 503', (_, given, afterMs) => {
+    vi.useFakeTimers({ now: Date.UTC(2015, 9, 21, 7, 28), toFake: ['Date'] });
+    try {
+      for (const code of [429, 503]) {
+        const answer = new Response(null, { status: code, headers: { 'retry-after': given } });
+        expect(requestFailure('model.gguf', answer)).toMatchObject({ afterMs, error: { status: code } });
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('a server that sends less of a range than was asked for is asked for the rest', async () => {
+    server.misbehaviours.push(shortRange(file, 300), shortRange(file, 300));
+    expect(await source.read(1000, 1000)).toEqual(file.slice(1000, 2000));
+    expect(server.ranges).toEqual(['bytes=1000-1999', 'bytes=1300-1999', 'bytes=1600-1999']);
+  });
+
   test('a broken answer goes on where it stopped, however often it makes progress', async () => {
     for (let i = 0; i < 6; i++) server.misbehaviours.push(breakAfter(file, 10_000));
     let counted = 0;
@@ -160,6 +184,14 @@ describe('what is not is a typed error', () => {
     await expect(fresh.read(file.length - 5, 6)).rejects.toMatchObject({ code: 'source-truncated' });
   });
 
+  test('more bytes than were asked for', async () => {
+    server.misbehaviours.push((_, response) => {
+      response.writeHead(206, { 'content-range': `bytes 0-19/${file.length}`, 'content-length': 20 }).end(file.subarray(0, 20));
+      return true;
+    });
+    expect(await fail(0, 10)).toMatchObject({ code: 'source-server', message: expect.stringContaining('more bytes') });
+  });
+
   test('another byte range than was asked for', async () => {
     server.misbehaviours.push((_, response) => {
       response.writeHead(206, { 'content-range': `bytes 5-14/${file.length}`, 'content-length': 10 }).end(file.subarray(5, 15));
@@ -192,6 +224,27 @@ describe('a file that changes between reads', () => {
     await source.read(0, 10);
     server.lastModified = 'Wed, 21 Oct 2015 07:28:01 GMT';
     await expect(source.read(10, 10)).rejects.toMatchObject(changed);
+  });
+
+  test('by date, in the middle of a read that is tried again', async () => {
+    server.etag = undefined;
+    server.lastModified = 'Wed, 21 Oct 2015 07:28:00 GMT';
+    server.misbehaviours.push(shortRange(file, 100, { 'last-modified': server.lastModified }), reset);
+    const reading = source.read(0, 1000);
+    server.lastModified = 'Wed, 21 Oct 2015 07:28:01 GMT';
+    await expect(reading).rejects.toMatchObject(changed);
+  });
+
+  test('while a server without Range sends it', async () => {
+    server.supportsRange = false;
+    server.misbehaviours.push((request, response) => {
+      response.writeHead(200, { 'content-length': file.length, etag: '"v1"' });
+      response.write(file.subarray(0, 50_000), () => setTimeout(() => request.socket.destroy(), 20));
+      return true;
+    });
+    const reading = source.read(100_000, 1000);
+    server.etag = '"v2"';
+    await expect(reading).rejects.toMatchObject(changed);
   });
 
   test('by size alone', async () => {

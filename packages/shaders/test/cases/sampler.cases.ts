@@ -102,20 +102,23 @@ for (const vocab of [1, 65, 255, 256, 257, 1024, 1025, 50_257, 151_936]) {
   });
 }
 
+/** Cases that are not about sizes have this one, since each compiles kernels of its own: several workgroups, the last one partly used. */
+const SOME_VOCAB = 3000;
+
 const odd: Readonly<Record<string, (t: KernelTest) => Float32Array<ArrayBuffer>>> = {
-  'all equal': () => new Float32Array(3000).fill(1.25),
-  'all 0, of both signs': (t) => Float32Array.from({ length: 300 }, () => (t.randomInt(2) ? 0 : -0)),
-  'many ties': (t) => tiedLogits(t, 3000, 7),
-  'two values, ties across workgroups': (t) => tiedLogits(t, 5000, 2),
-  'most masked': (t) => t.randomNormal(2000).map((logit) => (t.randomInt(50) ? -Infinity : logit)),
-  'all but one masked': () => new Float32Array(2000).fill(-Infinity).fill(-3, 1500, 1501),
-  'all masked': () => new Float32Array(300).fill(-Infinity),
-  'softly masked': (t) => t.randomNormal(2000).map((logit) => (t.randomInt(3) ? -1e9 : logit)),
-  'an infinite one': (t) => t.randomNormal(600).fill(Infinity, 400, 401),
-  'NaNs': (t) => t.randomNormal(1500).map((logit) => (t.randomInt(100) ? logit : NaN)).fill(NaN, 3, 4),
-  'tiny differences': (t) => t.randomNormal(3000, 1e-4),
-  'huge differences': (t) => t.randomNormal(3000, 1e4),
-  'negative': (t) => t.randomNormal(1025).map((logit) => logit - 100),
+  'all equal': () => new Float32Array(SOME_VOCAB).fill(1.25),
+  'all 0, of both signs': (t) => Float32Array.from({ length: SOME_VOCAB }, () => (t.randomInt(2) ? 0 : -0)),
+  'many ties': (t) => tiedLogits(t, SOME_VOCAB, 7),
+  'two values, ties across workgroups': (t) => tiedLogits(t, SOME_VOCAB, 2),
+  'most masked': (t) => t.randomNormal(SOME_VOCAB).map((logit) => (t.randomInt(50) ? -Infinity : logit)),
+  'all but one masked': () => new Float32Array(SOME_VOCAB).fill(-Infinity).fill(-3, 1500, 1501),
+  'all masked': () => new Float32Array(SOME_VOCAB).fill(-Infinity),
+  'softly masked': (t) => t.randomNormal(SOME_VOCAB).map((logit) => (t.randomInt(3) ? -1e9 : logit)),
+  'an infinite one': (t) => t.randomNormal(SOME_VOCAB).fill(Infinity, 400, 401),
+  'NaNs': (t) => t.randomNormal(SOME_VOCAB).map((logit) => (t.randomInt(100) ? logit : NaN)).fill(NaN, 3, 4),
+  'tiny differences': (t) => t.randomNormal(SOME_VOCAB, 1e-4),
+  'huge differences': (t) => t.randomNormal(SOME_VOCAB, 1e4),
+  'negative': (t) => t.randomNormal(SOME_VOCAB).map((logit) => logit - 100),
 };
 for (const [name, make] of Object.entries(odd)) {
   kernelCase(`sampler, ${name}`, async (t) => {
@@ -133,7 +136,7 @@ for (const [name, make] of Object.entries(odd)) {
 }
 
 kernelCase('sampler min-p', async (t) => {
-  const logits = t.randomNormal(800, 2);
+  const logits = t.randomNormal(SOME_VOCAB, 2);
   for (const minP of [0, 1e-30, 0.01, 0.3, 0.999, 1]) {
     await expectDraws(t, `min-p ${minP}`, { logits, draws: 10, settings: { ...PLAIN, minP, temperature: 10 } });
   }
@@ -141,7 +144,7 @@ kernelCase('sampler min-p', async (t) => {
 });
 
 kernelCase('sampler temperatures', async (t) => {
-  const logits = t.randomNormal(1500, 2);
+  const logits = t.randomNormal(SOME_VOCAB, 2);
   for (const temperature of [0, 1e-38, 1e-30, 0.01, 0.5, 1.5, 100]) {
     await expectDraws(t, `${temperature}`, { logits, draws: 5, settings: { ...PLAIN, temperature } });
   }
@@ -149,7 +152,7 @@ kernelCase('sampler temperatures', async (t) => {
 
 kernelCase('sampler cuts at shares that are hit exactly', async (t) => {
   // Four tokens of probability 1/4 each: a share of 1/2 takes two, and anything more three.
-  const logits = new Float32Array(400).fill(-200).fill(0, 100, 104);
+  const logits = new Float32Array(SOME_VOCAB).fill(-200).fill(0, 100, 104);
   for (const [topP, kept] of [[0.25, 1], [0.5, 2], [0.5001, 3], [0.75, 3]] as const) {
     const drawn = await draw(t, { logits, draws: 60, settings: { ...PLAIN, topP } });
     const ids = [...new Set(drawn.map(({ id }) => id))].sort((a, b) => a - b);
@@ -173,7 +176,7 @@ kernelCase('sampler repeat penalty at the edges of its window', async (t) => {
 });
 
 kernelCase('sampler repeat penalty of a whole vocabulary', async (t) => {
-  const logits = modelLogits(t, 5000);
+  const logits = modelLogits(t, SOME_VOCAB);
   const seen = Uint32Array.from(logits, () => t.randomInt(200));
   const settings = { ...PLAIN, repeatPenalty: 1.3, topK: 50, topP: 0.9, temperature: 1.5 };
   await expectDraws(t, 'drawn', { logits, seen, start: 150, count: 1, draws: 40, settings });
@@ -208,7 +211,7 @@ kernelCase('sampler draws as the probabilities say', async (t) => {
 
 kernelCase('sampler draws the same for the same seed and position, however they come about', async (t) => {
   // None stands out, so that draws differ; a model's logits may leave one token nearly all.
-  const logits = t.randomNormal(3000);
+  const logits = t.randomNormal(SOME_VOCAB);
   const settings = { ...PLAIN, topK: 2000, topP: 0.98, temperature: 1.5, seed: t.randomInt(2 ** 32) };
   const ids = async (request: Omit<Draws, 'logits'>): Promise<number[]> => (await draw(t, { logits, settings, ...request })).map(({ id }) => id);
   const one = await ids({ start: 0, count: 30, draws: 20 });

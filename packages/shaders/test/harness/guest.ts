@@ -1,5 +1,5 @@
 // The part of the harness that runs inside a host, next to the GPU. Bundled with all cases by `bundle.ts`.
-import { featureConditions, type Conditions } from '../../src/index.ts';
+import { featureConditions, ShaderContext } from '../../src/index.ts';
 import { cases } from '../cases/index.ts';
 import { KernelTest } from './kernel-case.ts';
 
@@ -15,14 +15,9 @@ export interface CaseRequest {
   readonly seed: number;
 }
 
-interface Device {
-  readonly device: GPUDevice;
-  readonly conditions: Conditions;
-}
-
 /** Runs kernel cases by name on the devices of one `GPU`. */
 export class Guest {
-  readonly #devices = new Map<Variant, Promise<Device>>();
+  readonly #contexts = new Map<Variant, Promise<ShaderContext>>();
   readonly #stray: string[] = [];
 
   constructor(readonly gpu: GPU | undefined) {}
@@ -32,8 +27,7 @@ export class Guest {
     try {
       const found = cases.find((candidate) => candidate.name === name);
       if (!found) return `no kernel case is named "${name}"`;
-      const { device, conditions } = await this.#device(variant);
-      const t = new KernelTest(device, seed, conditions);
+      const t = new KernelTest(await this.#context(variant), seed);
       try {
         await found.run(t);
       } finally {
@@ -49,30 +43,30 @@ export class Guest {
 
   /** What the adapter calls itself, and what `native` uses of it. */
   async describe(): Promise<string> {
-    const { adapterInfo, features, limits } = (await this.#device('native')).device;
+    const { adapterInfo, features, limits } = (await this.#context('native')).device;
     const name = [adapterInfo.vendor, adapterInfo.architecture, adapterInfo.description].filter(Boolean).join(' ');
     return `${name}; ${[...features].sort().join(' ')}; bindings of ${limits.maxStorageBufferBindingSize >> 20} MiB`;
   }
 
   async close(): Promise<void> {
-    for (const device of this.#devices.values()) (await device).device.destroy();
+    for (const context of this.#contexts.values()) (await context).device.destroy();
   }
 
-  #device(variant: Variant): Promise<Device> {
-    let device = this.#devices.get(variant);
-    if (!device) {
-      device = this.#requestDevice(variant);
-      this.#devices.set(variant, device);
+  #context(variant: Variant): Promise<ShaderContext> {
+    let context = this.#contexts.get(variant);
+    if (!context) {
+      context = this.#makeContext(variant);
+      this.#contexts.set(variant, context);
     }
-    return device;
+    return context;
   }
 
-  async #requestDevice(variant: Variant): Promise<Device> {
+  async #makeContext(variant: Variant): Promise<ShaderContext> {
     const adapter = await this.gpu?.requestAdapter();
     if (!adapter) throw new Error(this.gpu ? 'this host finds no WebGPU adapter' : 'this host has no WebGPU');
     const device = await adapter.requestDevice(variant === 'bare' ? {} : everythingUseful(adapter));
     device.addEventListener('uncapturederror', (event) => this.#stray.push(event.error.message));
-    return { device, conditions: variant === 'bare' ? {} : featureConditions(device, adapter.info) };
+    return new ShaderContext(device, variant === 'bare' ? {} : featureConditions(device, adapter.info));
   }
 }
 

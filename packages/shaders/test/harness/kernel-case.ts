@@ -1,4 +1,4 @@
-import { encodeSteps, ShaderContext, type BatchSize, type Conditions, type Step } from '../../src/index.ts';
+import { encodeSteps, type BatchSize, type ShaderContext, type Step } from '../../src/index.ts';
 
 /** A test of kernels on a GPU, runnable in any host (Chromium, Node's Dawn, Deno's wgpu, Firefox). */
 export interface KernelCase {
@@ -23,12 +23,13 @@ const POISON = 0x7fc0dead;
 
 /** What a case works with: buffers that are freed for it, poisoned outputs, fresh seeded random numbers. */
 export class KernelTest {
-  readonly context: ShaderContext;
+  readonly device: GPUDevice;
   readonly #buffers: GPUBuffer[] = [];
   readonly #random: () => number;
 
-  constructor(readonly device: GPUDevice, readonly seed: number, conditions?: Conditions) {
-    this.context = conditions ? new ShaderContext(device, conditions) : new ShaderContext(device);
+  /** @param context shared by cases, which so compile a pipeline once */
+  constructor(readonly context: ShaderContext, readonly seed: number) {
+    this.device = context.device;
     this.#random = mulberry32(seed);
   }
 

@@ -1,11 +1,9 @@
-// Models with fewer slots than experts on Node's Dawn: the same numbers as with all experts resident, bit for bit.
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SUPPORTED_FAMILIES } from '../../src/model/families/index.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { moeLayers } from '../../src/engine/session-buffers.ts';
-import { fixtures } from '../fixtures/fixtures.ts';
+import type { Fixture } from '../fixtures/fixtures.ts';
 import { readReference } from '../fixtures/reference.ts';
-import { openFixture, type OpenFixture } from './open-fixture.ts';
+import { CONTEXT, openFixture, type OpenFixture } from './open-fixture.ts';
 
 const GENERATED = 10;
 
@@ -32,38 +30,29 @@ async function compute({ model }: OpenFixture, prompts: readonly { readonly ids:
 const BUDGETS = ['1%', '25%', '50%', '100%'];
 const isThorough = process.env['GATEFOLD_THOROUGH'] === '1';
 
-for (const { name, folder, inRepository } of fixtures()) {
-  const { arch, prompts, tensors } = readReference(folder);
-  const hasExperts = [...tensors.keys()].some((tensor) => tensor.includes('.moe.'));
-  if (!SUPPORTED_FAMILIES.includes(arch) || !hasExperts) continue;
+/** Models with fewer slots than experts give the same numbers as with all experts resident, bit for bit. */
+export function describeBudgets({ folder, inRepository }: Fixture, allResident: () => OpenFixture): void {
+  const { prompts, tensors } = readReference(folder);
+  if (![...tensors.keys()].some((tensor) => tensor.includes('.moe.'))) return;
 
-  describe(`fixture ${name} in a GPU budget`, () => {
+  describe('in a GPU budget', () => {
     let resident: Results;
-    const opened: OpenFixture[] = [];
-    const openIn = async (gpuBudget?: string): Promise<OpenFixture> => {
-      const open = await openFixture(folder, { contextLength: 128, ...(gpuBudget === undefined ? {} : { gpuBudget }) });
-      opened.push(open);
-      return open;
-    };
     beforeAll(async () => {
-      resident = await compute(await openIn(), prompts);
-    });
-    afterAll(() => {
-      for (const { model, device } of opened) {
-        model.dispose();
-        device.destroy();
-      }
+      resident = await compute(allResident(), prompts);
     });
 
     for (const gpuBudget of isThorough || inRepository ? BUDGETS : BUDGETS.slice(0, 1)) {
       it(`of ${gpuBudget === '1%' ? 'top-k experts a layer' : `${gpuBudget} of the experts`}: every value and token is the same`, async () => {
-        const open = await openIn(gpuBudget);
-        const paged = await compute(open, prompts);
-        expect(paged).toEqual(resident);
-        expect(open.stray).toEqual([]);
-        const share = Number.parseInt(gpuBudget) / 100;
-        for (const { index, ffn } of moeLayers(open.model.spec)) {
-          expect(open.model.weights.experts(index).slotCount).toBe(Math.max(ffn.topK, Math.floor(ffn.experts * share)));
+        const { model, stray } = await openFixture(folder, { contextLength: CONTEXT, gpuBudget });
+        try {
+          expect(await compute({ model, stray }, prompts)).toEqual(resident);
+          expect(stray).toEqual([]);
+          const share = Number.parseInt(gpuBudget) / 100;
+          for (const { index, ffn } of moeLayers(model.spec)) {
+            expect(model.weights.experts(index).slotCount).toBe(Math.max(ffn.topK, Math.floor(ffn.experts * share)));
+          }
+        } finally {
+          model.dispose();
         }
       });
     }
