@@ -11,8 +11,9 @@ interface Recording {
 }
 
 /**
- * A source that remembers what is read until `keep`: the header. The next time the same reads are answered from the
- * store, without the network. Reads of anything else go to the inner source, which must still have the same version.
+ * A source that remembers what is read until `keep`: the header, and what weights came with it. From then on, and the next
+ * time from the store, reads of these bytes are answered without the network. Reads of anything else go to the inner
+ * source, which must still have the same version.
  */
 export class RecordedSource implements ByteSource {
   readonly name: string;
@@ -41,7 +42,11 @@ export class RecordedSource implements ByteSource {
     const known = await this.#replay();
     for (const segment of known?.segments ?? []) {
       const start = offset - segment.offset;
-      if (start >= 0 && start + length <= segment.bytes.length) return segment.bytes.slice(start, start + length);
+      if (start < 0 || start >= segment.bytes.length) continue;
+      const found = segment.bytes.slice(start, start + length);
+      if (found.length === length) return found;
+      const rest = await this.read(offset + found.length, length - found.length, options);
+      return new Uint8Array(await new Blob([found, rest]).arrayBuffer());
     }
     const bytes = await this.#inner.read(offset, length, options);
     if (known) await this.#checkVersion(known);
@@ -69,7 +74,9 @@ export class RecordedSource implements ByteSource {
     if (recordings.length === 0) return;
     const segments = await Promise.all(recordings.map(toSegment));
     const version = await this.version();
-    await this.#store.putHeader(this.name, { modelId, version, size: this.size, segments: [...(this.#known?.segments ?? []), ...segments] });
+    const header = { modelId, version, size: this.size, segments: [...(this.#known?.segments ?? []), ...segments] };
+    this.#replaying = Promise.resolve(header);
+    await this.#store.putHeader(this.name, header);
   }
 
   async #replay(): Promise<StoredHeader | undefined> {

@@ -3,6 +3,7 @@ import { dawnGpu } from '../../../shaders/test/harness/dawn.ts';
 import type { LoadOptions } from '../../src/api/types.ts';
 import type { ByteSource } from '../../src/shards/source.ts';
 import { PathSource } from '../../src/shards/sources/path.ts';
+import type { ShardStore } from '../../src/shards/store/store.ts';
 import { openGpu, openOn, type OpenFixture, type TestGpu } from './open-on.ts';
 
 export type { OpenFixture };
@@ -22,9 +23,9 @@ export function openFile(path: string, options: LoadOptions = {}): Promise<OpenF
   return openSource(new PathSource(path), options);
 }
 
-export async function openSource(source: ByteSource, options: LoadOptions = {}): Promise<OpenFixture> {
+export async function openSource(source: ByteSource, options: LoadOptions = {}, store?: ShardStore): Promise<OpenFixture> {
   shared ??= openGpu(dawnGpu());
-  return openOn(await shared, source, options);
+  return openOn(await shared, source, options, store);
 }
 
 /** As `openFixture`, on a device of its own. */

@@ -6,6 +6,7 @@ import { specFromGguf } from '../../src/model/families/index.ts';
 import { openModel } from '../../src/shards/open-model.ts';
 import type { ByteSource } from '../../src/shards/source.ts';
 import { NO_STORE } from '../../src/shards/store/none.ts';
+import type { ShardStore } from '../../src/shards/store/store.ts';
 
 /** A device for the models of a test file, and the kernels that are compiled on it: on a CPU, compiling takes most of a test's time. */
 export interface TestGpu extends GpuDevice {
@@ -29,8 +30,8 @@ export function testGpu(gpu: GpuDevice): TestGpu {
 }
 
 /** A GGUF file on a device, all weights resident unless the options say otherwise. */
-export async function openOn(gpu: TestGpu, source: ByteSource, options: LoadOptions): Promise<OpenFixture> {
-  const { gguf, loader } = await openModel(source, NO_STORE);
+export async function openOn(gpu: TestGpu, source: ByteSource, options: LoadOptions, store: ShardStore = NO_STORE): Promise<OpenFixture> {
+  const { gguf, loader } = await openModel(source, store);
   const model = await LoadedModel.allocate(gpu, await specFromGguf(gguf), gguf, options, gpu.shaders);
   const shards = model.isPaged ? loader.plan.shards.filter(({ kind }) => kind === 'trunk') : loader.plan.shards;
   await loader.loadAll(shards, (shard, bytes) => model.upload(shard, bytes));

@@ -130,14 +130,14 @@ describe('reading', () => {
   const vocabulary = strings('tokenizer.ggml.tokens', Array.from({ length: 150_000 }, (_, i) => `token ${i}`));
   const large = writeGguf({ pairs: [vocabulary, pair('after', T.u8, 7)], tensors: [tensor('a', [8192], F32), tensor('weights', [1024, 4096])] }).bytes;
 
-  it('asks for 512 KiB, then for twice as much each time, and for no more than the header needs twice over', async () => {
+  it('asks for 128 KiB, then for twice as much each time, and for no more than the header needs twice over', async () => {
     const source = new MemorySource('large.gguf', large);
     let counted = 0;
     const model = await readGguf(source, { onBytes: (bytes) => (counted += bytes) });
     expect(source.reads.slice(0, 3)).toEqual([
-      { offset: 0, length: 512 * 1024 },
-      { offset: 512 * 1024, length: 512 * 1024 },
-      { offset: 1024 * 1024, length: 1024 * 1024 },
+      { offset: 0, length: 128 * 1024 },
+      { offset: 128 * 1024, length: 128 * 1024 },
+      { offset: 256 * 1024, length: 256 * 1024 },
     ]);
     expect(counted).toBe(source.reads.reduce((sum, { length }) => sum + length, 0));
     expect(counted).toBeLessThan(2 * (model.files[0]?.headerBytes ?? 0));

@@ -4,7 +4,7 @@ import { GgufError, type GgufErrorCode, type GgufErrorFields } from './errors.ts
 import { MAX_HEADER_BYTES } from './limits.ts';
 
 /** First request for the header: enough for models with small vocabularies, little enough to waste. Doubles from there. */
-const FIRST_READ_BYTES = 512 * 1024;
+const FIRST_READ_BYTES = 128 * 1024;
 
 /** Magic, version and the two counts. Asked for alone where the file's size is still unknown, since every file has them. */
 const FIXED_HEADER_BYTES = 24;
@@ -18,7 +18,7 @@ export interface HeaderReadOptions {
   readonly signal?: AbortSignal;
   /** Called with byte counts as they arrive. */
   readonly onBytes?: (bytes: number) => void;
-  /** Size of the first request, 512 KiB by default. */
+  /** Size of the first request, 128 KiB by default. */
   readonly firstReadBytes?: number;
 }
 
