@@ -104,6 +104,10 @@ load() {
   measure load-opfs 120 load --model "$models/olmoe-q4_0.gguf" --runs 3 --store opfs
   measure load-indexeddb 120 load --model "$models/olmoe-q4_0.gguf" --runs 3 --store indexeddb
 }
+ondemand() {
+  synth olmoe-q4_0 olmoe-1b-7b q4_0
+  measure ondemand 240 ondemand --model "$models/olmoe-q4_0.gguf" --prompt-tokens $short --gen-tokens $answer --runs $runs --megabytes $megabytes
+}
 upload() { measure upload 60 upload --megabytes $megabytes; }
 storage() { measure storage 120 storage --megabytes $megabytes --shard-kilobytes 4096; }
 moe() {
@@ -133,8 +137,8 @@ gptoss() {
 for group in "${@:-}"; do
   case ${group:-default} in
     default) demo; olmoe; moe; profile ;;
-    demo | olmoe | olmoe_k | contexts | prefill | bare | load | upload | storage | moe | profile | qwen | gptoss) "$group" ;;
-    *) say "no group \"$group\": demo olmoe olmoe_k contexts prefill bare load upload storage moe profile qwen gptoss" ;;
+    demo | olmoe | olmoe_k | contexts | prefill | bare | load | ondemand | upload | storage | moe | profile | qwen | gptoss) "$group" ;;
+    *) say "no group \"$group\": demo olmoe olmoe_k contexts prefill bare load ondemand upload storage moe profile qwen gptoss" ;;
   esac
 done
 cat "$OUT/results.md" 2> /dev/null

@@ -10,7 +10,7 @@ import { SlowServer, type AskedRange } from './pages/slow-server.ts';
 
 const PATH = join(import.meta.dirname, '../packages/runtime/test/fixtures/olmoe-q4_0/model.gguf');
 const MODEL = readFileSync(PATH);
-const KILLS = Number(process.env['GATEFOLD_KILLS'] ?? 8);
+const KILLS = process.env['GATEFOLD_THOROUGH'] === '1' ? 100 : 8;
 /** 10 Mbit/s and 40 ms. */
 const SLOW = { bytesPerSecond: 1_250_000, latencyMs: 40 };
 
@@ -186,6 +186,58 @@ test('flipped bytes on the way and in the database are caught, named and repaire
   const damaged = await run(await open(other), { url: server.url, prompt: [17], tokens: 1 });
   await other.close();
   expect(damaged.error).toMatchObject({ code: 'shard-hash', message: expect.stringContaining('token_embd.weight') });
+});
+
+test('answers that break off in their middle are mended', async ({ context }) => {
+  server = await SlowServer.start(MODEL);
+  const whole = await run(await open(context), { url: server.url, prompt: [17, 300], tokens: 4 });
+  await server.close();
+
+  server = await SlowServer.start(MODEL);
+  // Every other answer ends in its middle.
+  let answers = 0;
+  server.cut = ({ start, end }) => (answers++ % 2 === 0 ? Math.ceil((end - start) / 2) : Infinity);
+  const other = await context.browser()?.newContext();
+  if (!other) throw new Error('no browser');
+  const cut = await run(await open(other), { url: server.url, prompt: [17, 300], tokens: 4 });
+  await other.close();
+  expect(cut.error).toBeUndefined();
+  expect(cut.ids).toEqual(whole.ids);
+  expect(cut.warnings.filter((warning) => !warning.startsWith('slow-adapter'))).toEqual([]);
+  expect(answers).toBeGreaterThan(4);
+});
+
+test('a file that changes between two answers is a typed error, and the next visit loads the new version', async ({ context }) => {
+  server = await SlowServer.start(MODEL);
+  const page = await open(context);
+  const opened = await page.evaluateHandle(async (url) => {
+    const model = await window.gatefold.load(url, { contextLength: 64, gpuBudget: '100%' });
+    return { model, session: await model.createSession() };
+  }, server.url);
+  const generate = (promptIds: readonly number[]) =>
+    page.evaluate(
+      async ({ handle, prompt }) => {
+        const ids: number[] = [];
+        try {
+          for await (const { id } of handle.session.generate({ promptIds: prompt, maxTokens: 4, stopIds: [] })) ids.push(id);
+          return { ids };
+        } catch (error) {
+          if (!(error instanceof window.gatefold.GatefoldError)) throw error;
+          return { ids, code: error.code };
+        }
+      },
+      { handle: opened, prompt: promptIds },
+    );
+  const before = await generate([17]);
+  expect(before.ids).toHaveLength(4);
+  server.etag = '"2"';
+  const long = [300, 5, 42, 7, 99, 250, 1, 8, 64, 128, 3, 77];
+  expect(await generate(long)).toEqual({ ids: [], code: 'source-changed' });
+  await opened.evaluate(({ model }) => model.dispose());
+  const first = await run(page, { url: server.url, prompt: [17], tokens: 4 });
+  const next = first.error?.code === 'source-changed' ? await run(page, { url: server.url, prompt: [17], tokens: 4 }) : first;
+  expect(next.error).toBeUndefined();
+  expect(next.ids).toEqual(before.ids);
 });
 
 test('without a network a missing expert is a typed error, and the session goes on afterwards', async ({ context }) => {

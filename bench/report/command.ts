@@ -5,6 +5,8 @@ import { showCompare, showLoad } from '../compare/show.ts';
 import type { CompareResult, LoadResult } from '../compare/types.ts';
 import { showMoeBlock } from '../moe-block/command.ts';
 import type { MoeBlockResult } from '../moe-block/types.ts';
+import { showOnDemand } from '../on-demand/command.ts';
+import type { OnDemandResult } from '../on-demand/types.ts';
 import { showProfile } from '../profile/command.ts';
 import type { ProfileResult } from '../profile/types.ts';
 import { showStorage } from '../storage/command.ts';
@@ -13,7 +15,7 @@ import { showUpload } from '../upload/command.ts';
 import type { UploadResult } from '../upload/types.ts';
 
 /** What the commands write with --json. */
-type Result = CompareResult | LoadResult | MoeBlockResult | ProfileResult | StorageResult | UploadResult;
+type Result = CompareResult | LoadResult | MoeBlockResult | OnDemandResult | ProfileResult | StorageResult | UploadResult;
 
 /**
  * Gathers the results in a folder, one `NAME.json` each, in the order of their names: all in one `results.json`, and as
@@ -42,6 +44,8 @@ function show(result: Result): string {
       return showLoad(result);
     case 'moe-block':
       return showMoeBlock(result);
+    case 'ondemand':
+      return showOnDemand(result);
     case 'profile':
       return showProfile(result);
     case 'storage':

@@ -6,7 +6,7 @@ import { replay, type PolicyFactory } from '../../packages/runtime/src/residency
 import type { RouterTrace } from '../../packages/runtime/src/model/router-trace.ts';
 import { print } from '../src/command.ts';
 import { table } from '../../packages/cli/src/numbers.ts';
-import { Belady, Lfu, Lru } from './policies.ts';
+import { Belady, Lfu, Lru, NextToken } from './policies.ts';
 import { zipfTrace } from './zipf.ts';
 
 const SHARES = [0.06, 0.12, 0.25, 0.5, 0.75] as const;
@@ -15,6 +15,7 @@ const POLICIES: Readonly<Record<string, PolicyFactory>> = {
   ours: () => new LfruPolicy(),
   LRU: () => new Lru(),
   LFU: () => new Lfu(),
+  'knows the next token': (steps) => new NextToken(steps),
   "Belady's optimum": (steps) => new Belady(steps),
 };
 

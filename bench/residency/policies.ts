@@ -1,4 +1,5 @@
 // What our eviction policy is compared with.
+import { LfruPolicy } from '../../packages/runtime/src/residency/policy/lfru.ts';
 import type { EvictionPolicy } from '../../packages/runtime/src/residency/policy/policy.ts';
 
 function least(candidates: readonly number[], cost: (expert: number) => number): number {
@@ -30,6 +31,25 @@ export class Lfu implements EvictionPolicy {
 
   victim(candidates: readonly number[]): number {
     return least(candidates, (expert) => this.#uses.get(expert) ?? 0);
+  }
+}
+
+/** LFRU that keeps what the next step needs: what foresight of one token is worth. */
+export class NextToken extends LfruPolicy {
+  #at = 0;
+
+  constructor(readonly steps: readonly (readonly number[])[]) {
+    super();
+  }
+
+  override use(experts: readonly number[]): void {
+    this.#at++;
+    super.use(experts);
+  }
+
+  override victim(candidates: readonly number[]): number {
+    const others = candidates.filter((expert) => !this.steps[this.#at]?.includes(expert));
+    return super.victim(others.length > 0 ? others : candidates);
   }
 }
 

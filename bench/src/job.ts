@@ -6,6 +6,8 @@ import { measureLoad } from '../compare/load.ts';
 import type { GatefoldJob, LoadJob, LoadReport, SpeedReport, WllamaJob } from '../compare/types.ts';
 import { measureMoeBlock } from '../moe-block/measure.ts';
 import type { MoeBlockJob, MoeBlockReport } from '../moe-block/types.ts';
+import { measureOnDemand, measureReadBack } from '../on-demand/measure.ts';
+import type { OnDemandJob, OnDemandReport, ReadBackJob, ReadBackReport } from '../on-demand/types.ts';
 import { measurePerplexity } from '../perplexity/measure.ts';
 import type { PerplexityJob, PerplexityReport } from '../perplexity/types.ts';
 import { measureProfile } from '../profile/measure.ts';
@@ -23,6 +25,8 @@ export interface JobOf {
   readonly 'moe-block': MoeBlockJob;
   readonly profile: ProfileJob;
   readonly perplexity: PerplexityJob;
+  readonly ondemand: OnDemandJob;
+  readonly readback: ReadBackJob;
   readonly upload: UploadJob;
   readonly storage: StorageJob;
 }
@@ -35,6 +39,8 @@ export interface ReportOf {
   readonly 'moe-block': MoeBlockReport;
   readonly profile: ProfileReport;
   readonly perplexity: PerplexityReport;
+  readonly ondemand: OnDemandReport;
+  readonly readback: ReadBackReport;
   readonly upload: UploadReport;
   readonly storage: StorageReport;
 }
@@ -66,6 +72,8 @@ const MEASURE: Measurements = {
   'moe-block': measureMoeBlock,
   profile: measureProfile,
   perplexity: measurePerplexity,
+  ondemand: measureOnDemand,
+  readback: measureReadBack,
   upload: measureUpload,
   storage: measureStorage,
 };

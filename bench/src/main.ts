@@ -5,6 +5,7 @@ import { demoCommand } from '../demo/command.ts';
 import { loadCommand } from '../compare/load-command.ts';
 import { meshCommand } from '../mesh/command.ts';
 import { moeBlockCommand } from '../moe-block/command.ts';
+import { onDemandCommand } from '../on-demand/command.ts';
 import { perplexityCommand } from '../perplexity/command.ts';
 import { plotsCommand } from '../plots/command.ts';
 import { profileCommand } from '../profile/command.ts';
@@ -20,6 +21,7 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   demo: demoCommand,
   load: loadCommand,
   'moe-block': moeBlockCommand,
+  ondemand: onDemandCommand,
   profile: profileCommand,
   mesh: meshCommand,
   perplexity: perplexityCommand,

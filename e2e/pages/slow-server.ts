@@ -21,6 +21,8 @@ export class SlowServer {
   etag = '"1"';
   /** Breaks every connection before an answer. */
   isOffline = false;
+  /** Bytes after which an answer breaks off. */
+  cut: (range: AskedRange) => number = () => Infinity;
   /** Changes the bytes of an answer. */
   tamper: (bytes: Buffer, range: AskedRange) => void = () => {};
   /** Other files by path. */
@@ -65,15 +67,16 @@ export class SlowServer {
     this.asked.push(range);
     this.tamper(bytes, range);
     response.writeHead(206, { etag: this.etag, 'content-length': bytes.length, 'content-range': `bytes ${range.start}-${range.end - 1}/${this.model.length}` });
-    await this.#send(response, bytes);
+    await this.#send(response, bytes, this.cut(range));
   }
 
-  async #send(response: ServerResponse, bytes: Buffer): Promise<void> {
+  async #send(response: ServerResponse, bytes: Buffer, end: number): Promise<void> {
     const { bytesPerSecond = Infinity } = this.options;
     for (let at = 0; at < bytes.length && !response.destroyed; at += PIECE_BYTES) {
-      const piece = bytes.subarray(at, at + PIECE_BYTES);
+      const piece = bytes.subarray(at, Math.min(at + PIECE_BYTES, end));
       response.write(piece);
       this.sent += piece.length;
+      if (at + piece.length >= end) return void response.destroy();
       if (Number.isFinite(bytesPerSecond)) await new Promise((go) => setTimeout(go, (piece.length * 1000) / bytesPerSecond));
     }
     response.end();

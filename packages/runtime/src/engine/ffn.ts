@@ -31,7 +31,8 @@ export async function ffnSteps(plan: PlanContext, session: PassBuffers, layer: L
   }
   const route = routeBuffers(plan, session, index, mode);
   const logits = { buffer: scratch.routerLogits };
-  const choose = routerStep(plan, index, ffn, route, logits);
+  const buffers = { ...scratch, logits };
+  const choose = routerStep(plan, index, ffn, route, buffers);
   const beside = await besideSteps(plan, session, layer, ffn, route, target, mode);
   const onInput = ffn.router.weightOn === 'input';
   const group = {
@@ -43,7 +44,7 @@ export async function ffnSteps(plan: PlanContext, session: PassBuffers, layer: L
     ...(onInput ? { inputWeights: route.weights } : {}),
     hidden: { buffer: scratch.hidden },
   };
-  const parts = [[...routerLogitsSteps(plan, session, layer, ffn, logits, mode), choose, ...mixerSteps(plan, index, ffn, route, logits), ...beside.before], ...expertSteps(plan, session, group, mode), [...beside.after, ...joining.steps]];
+  const parts = [[...routerLogitsSteps(plan, session, layer, ffn, buffers, mode), choose, ...mixerSteps(plan, index, ffn, route, logits), ...beside.before], ...expertSteps(plan, session, group, mode), [...beside.after, ...joining.steps]];
   const [before = [], first = [], second = [], after = []] = await Promise.all(parts.map(inOrder));
   // The last of the first half and the first of the second read the experts' weights.
   const start = before.length + first.length - 1;
@@ -72,35 +73,46 @@ function routeBuffers({ scratch, spec }: PlanContext, session: PassBuffers, laye
   return { ids: { buffer: session.result, offset: RESULT_BYTES + place * ROUTE_BYTES, size: ROUTE_BYTES }, weights };
 }
 
+/** What a router writes beside its choice. */
+export interface RouterBuffers {
+  /** [tokens, experts (and one more where a shared expert is gated)] f32 */
+  readonly logits: GPUBufferBinding;
+  /** [tokens, d] f32: the experts' input */
+  readonly normed: GPUBuffer;
+  /** [tokens] f32 */
+  readonly sharedWeights: GPUBuffer;
+}
+
 /** The FFN's input: normed = norm(x). */
-function ffnNormStep(plan: PlanContext, { index, ffnNorm }: LayerSpec): Promise<Step> {
-  return normStep(plan, `layer.${index}.ffn_norm`, ffnNorm, `blk.${index}.`, plan.scratch.x, plan.scratch.normed);
+function ffnNormStep(plan: PlanContext, { index, ffnNorm }: LayerSpec, normed = plan.scratch.normed): Promise<Step> {
+  return normStep(plan, `layer.${index}.ffn_norm`, ffnNorm, `blk.${index}.`, plan.scratch.x, normed);
 }
 
 /** The router's product, and the FFN's norm, which both read unless the router has a norm of its own. */
-function routerLogitsSteps(plan: PlanContext, session: PassBuffers, layer: LayerSpec, { router }: MoeSpec, out: GPUBufferBinding, mode: Mode): Steps {
+export function routerLogitsSteps(plan: PlanContext, session: PassBuffers, layer: LayerSpec, { router }: MoeSpec, { logits: out, normed: input }: RouterBuffers, mode: Mode): Steps {
   const { shaders, scratch, spec, weights } = plan;
   const { index, ffnNorm } = layer;
   const { eps } = ffnNorm;
   const block = `blk.${index}.`;
-  const [x, normed] = [{ buffer: scratch.x }, { buffer: scratch.normed }];
+  const [x, normed] = [{ buffer: scratch.x }, { buffer: input }];
+  const normStepOf = () => ffnNormStep(plan, layer, input);
   const bias = router.logitBias ? { bias: weights.vector(`${block}router.bias`) } : {};
   const project = { label: `layer.${index}.router_logits`, weights: weights.stacked(`${block}router`), ...bias, out };
   const many = { x: normed, batch: { buffer: session.batch }, maxTokens: plan.chunk };
   if (router.ownNorm) {
     const weight = weights.vector(`${block}ffn_gate_inp.scale`);
     const scale = 1 / Math.sqrt(spec.hiddenSize);
-    if (mode === 'decode') return [gemv(shaders, { ...project, x, norm: { weight, eps }, scale }), ffnNormStep(plan, layer)];
+    if (mode === 'decode') return [gemv(shaders, { ...project, x, norm: { weight, eps }, scale }), normStepOf()];
     const norm = rmsNorm(shaders, { label: `layer.${index}.router_norm`, x, weight, eps, out: normed, width: spec.hiddenSize });
-    return [norm, gemm(shaders, { ...project, ...many, scale }), ffnNormStep(plan, layer)];
+    return [norm, gemm(shaders, { ...project, ...many, scale }), normStepOf()];
   }
-  if (mode === 'prefill') return [ffnNormStep(plan, layer), gemm(shaders, { ...project, ...many })];
-  if (ffnNorm.kind === 'layer') return [ffnNormStep(plan, layer), gemv(shaders, { ...project, x: normed })];
+  if (mode === 'prefill') return [normStepOf(), gemm(shaders, { ...project, ...many })];
+  if (ffnNorm.kind === 'layer') return [normStepOf(), gemv(shaders, { ...project, x: normed })];
   return [gemv(shaders, { ...project, x, norm: { weight: weights.vector(`${block}${ffnNorm.tensor}.weight`), eps }, normOut: normed })];
 }
 
 /** Choice and weights of the routed experts, and the shared expert's weight where it has a gate. */
-function routerStep({ shaders, scratch, weights }: PlanContext, layer: number, { experts, topK, router, shared }: MoeSpec, route: Route, logits: GPUBufferBinding): Promise<Step> {
+export function routerStep({ shaders, weights }: PlanContext, layer: number, { experts, topK, router, shared }: MoeSpec, route: Route, { logits, sharedWeights }: RouterBuffers): Promise<Step> {
   const block = `blk.${layer}.`;
   return routerTopK(shaders, {
     label: `layer.${layer}.router_top_k`,
@@ -111,7 +123,7 @@ function routerStep({ shaders, scratch, weights }: PlanContext, layer: number, {
     router,
     ...(router.selectionBias ? { selectionBias: weights.vector(`${block}exp_probs_b.bias`) } : {}),
     ...(router.perExpertScale ? { expertScale: weights.vector(`${block}ffn_down_exps.scale`) } : {}),
-    ...(shared.kind === 'shared' && shared.gated ? { sharedGate: { buffer: scratch.sharedWeights } } : {}),
+    ...(shared.kind === 'shared' && shared.gated ? { sharedGate: { buffer: sharedWeights } } : {}),
   });
 }
 

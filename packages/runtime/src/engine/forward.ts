@@ -53,7 +53,7 @@ async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'de
     return {
       steps: [...mixer, ...ffn.steps],
       taps: [...ffn.taps, residual(`layer.${spec.index}`)],
-      ...(routed ? { routed: { ...routed, first: mixer.length + routed.first, end: mixer.length + routed.end, joined: mixer.length + routed.joined } } : {}),
+      ...(routed ? { routed: { ...routed, first: mixer.length + routed.first, end: mixer.length + routed.end, joined: mixer.length + routed.joined, foretold: mode === 'decode' ? await plan.paged?.foretell?.(plan, session, spec.index) : undefined } } : {}),
     };
   };
   const embedding = embeddingSteps(plan, session).then((steps): Stage => ({ steps, taps: [residual('embed')] }));

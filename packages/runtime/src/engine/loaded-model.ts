@@ -50,7 +50,7 @@ export class LoadedModel {
   /**
    * Makes room for all weights; `upload` then fills it.
    * @param shaders where several models share a device: what is compiled on it, in place of kernels by the options
-   * `LimitError`, `OutOfGpuMemoryError`, `UnsupportedSpecError`.
+   * Throws `LimitError`, `OutOfGpuMemoryError`, `UnsupportedSpecError`.
    */
   static async allocate(gpu: Pick<GpuDevice, 'device' | 'adapterInfo'>, spec: ModelSpec, gguf: GgufModel, options: LoadOptions, shaders?: ShaderContext): Promise<LoadedModel> {
     const { device } = gpu;

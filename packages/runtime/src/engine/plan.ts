@@ -1,4 +1,5 @@
 import type { Step } from '@gatefold/shaders';
+import type { Foretold } from './experts/foretell.ts';
 
 /** A value inside the forward pass that `evaluate` copies out after a stage. */
 export interface Tap {
@@ -32,6 +33,8 @@ export interface RoutedSteps {
   /** [tokens, d]: what their sum, times `scale`, is added to. */
   readonly out: GPUBuffer;
   readonly scale: number;
+  /** The next MoE layer's choice, foretold from what this layer's experts read; where experts come when they are asked for. */
+  readonly foretold?: Foretold | undefined;
 }
 
 /** Steps in order, then the values that are complete after them. */

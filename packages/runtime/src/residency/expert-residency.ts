@@ -45,6 +45,11 @@ export class ExpertResidency {
     return this.#slots(layer).room;
   }
 
+  /** Experts of a layer that are there. */
+  resident(layer: number): readonly number[] {
+    return this.#slots(layer).resident;
+  }
+
   /** Those of `experts` that a pass under this version of the tables did not have; as of now, where none is given. */
   missing(layer: number, experts: readonly number[], version?: number): number[] {
     const slots = this.#slots(layer);

@@ -6,6 +6,7 @@ import type { ModelWeights } from '../../residency/weights.ts';
 import type { ShardPlan, ShardReader } from '../../shards/shard.ts';
 import { moeLayers } from '../session-buffers.ts';
 import { LoadOptionError } from '../errors.ts';
+import { Foretelling } from './foretell.ts';
 import { PagedExperts } from './paged-experts.ts';
 
 export interface OnDemandOptions {
@@ -21,7 +22,8 @@ export interface OnDemandOptions {
 export function openPagedExperts({ weights, reader, chunk, hostBudget, place }: OnDemandOptions): PagedExperts {
   const host = new HostTier(reader, hostBytes(hostBudget ?? 0, reader.plan));
   const maxTopK = Math.max(...moeLayers(weights.spec).map(({ ffn }) => ffn.topK));
-  return new PagedExperts(weights.memory.device, new ExpertResidency(weights, host, place), chunk * maxTopK);
+  // Beside a pass's ids, those that are foretold of the next layer.
+  return new PagedExperts(weights.memory.device, new ExpertResidency(weights, host, place), (chunk + 1) * maxTopK, new Foretelling(weights));
 }
 
 /** How many slots layers get in the options' budget. Throws `LoadOptionError`. */

@@ -3,9 +3,12 @@ import type { ExpertResidency } from '../../residency/expert-residency.ts';
 import { noCounts, type SessionCounts } from '../counts.ts';
 import { encodePass } from '../encode-pass.ts';
 import { DeviceLostError } from '../errors.ts';
+import type { PlanContext } from '../plan-context.ts';
 import { Mutex } from '../mutex.ts';
 import type { RoutedSteps, Stage } from '../plan.ts';
-import { moeLayers } from '../session-buffers.ts';
+import { moeLayers, type PassBuffers } from '../session-buffers.ts';
+import type { Foretelling, Foretold } from './foretell.ts';
+import { Prefetch } from './prefetch.ts';
 
 /** Share of the layers that may lack experts for a token to run again as a whole. */
 const MOST_REPAIRED = 0.25;
@@ -21,8 +24,14 @@ export interface PagedRun {
   readonly counts?: SessionCounts;
 }
 
+/** Experts of a layer, and of the next one if that was foretold. */
+interface Choice {
+  readonly chosen: readonly number[];
+  readonly foretold: readonly number[];
+}
+
 /** Runs stages whose experts may have to be fetched first, here or elsewhere. */
-export type ExpertRunner = Pick<PagedExperts, 'turns' | 'residency' | 'confident' | 'confirm' | 'repair' | 'run' | 'bytes' | 'dispose'>;
+export type ExpertRunner = Pick<PagedExperts, 'turns' | 'residency' | 'confident' | 'confirm' | 'repair' | 'run' | 'bytes' | 'dispose'> & Partial<Pick<PagedExperts, 'foretell' | 'prefetch'>>;
 
 /**
  * Runs stages of a model with fewer slots than experts. At each router the host reads its choice, makes the chosen
@@ -32,22 +41,30 @@ export type ExpertRunner = Pick<PagedExperts, 'turns' | 'residency' | 'confident
 export class PagedExperts {
   /** A run is many submits over shared scratch: take turns. */
   readonly turns = new Mutex();
+  readonly prefetch: Prefetch;
   readonly #staging: GPUBuffer;
   readonly #layers: readonly number[];
   #confident = false;
 
-  /** @param maxIds most ids of one layer in one pass */
+  /** @param maxIds most ids that are read back at a time */
   constructor(
     readonly device: GPUDevice,
     readonly residency: ExpertResidency,
     maxIds: number,
+    readonly foretelling: Foretelling,
   ) {
+    this.prefetch = new Prefetch(residency);
     this.#layers = moeLayers(residency.weights.spec).map(({ index }) => index);
     this.#staging = device.createBuffer({ label: 'paged.ids', size: maxIds * 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   }
 
   get bytes(): number {
     return this.#staging.size;
+  }
+
+  /** What the MoE layer after `layer` will choose for a token, probably. */
+  foretell(plan: PlanContext, session: PassBuffers, layer: number): Promise<Foretold | undefined> {
+    return this.foretelling.after(plan, session, layer);
   }
 
   /**
@@ -89,22 +106,29 @@ export class PagedExperts {
   }
 
   async #run({ stages, size, onStage, signal }: PagedRun, counts: SessionCounts): Promise<GPUCommandEncoder> {
-    const { loads } = this.residency;
+    let lacked = false;
     let encoder = this.device.createCommandEncoder();
-    for (const stage of stages) {
-      const { steps, routed } = stage;
-      if (!routed) {
-        counts.dispatches += encodePass(encoder, steps, size);
-      } else {
-        counts.dispatches += encodePass(encoder, steps.slice(0, routed.first), size);
-        const chosen = await this.#readChoice(encoder, routed, size.tokens, counts);
-        signal?.throwIfAborted();
-        encoder = await this.#runExperts(stage, routed, chosen, size, counts, signal);
-        counts.dispatches += encodePass(encoder, steps.slice(routed.end), size);
+    try {
+      for (const stage of stages) {
+        const { steps, routed } = stage;
+        if (!routed) {
+          counts.dispatches += encodePass(encoder, steps, size);
+        } else {
+          const ahead = size.tokens === 1 && this.prefetch.isOn ? routed.foretold : undefined;
+          counts.dispatches += encodePass(encoder, [...steps.slice(0, routed.first), ...(ahead?.steps ?? [])], size);
+          const { chosen, foretold } = await this.#readChoice(encoder, routed, ahead, size.tokens, counts);
+          signal?.throwIfAborted();
+          lacked = (await this.prefetch.settle(routed.layer, chosen)) || lacked;
+          encoder = await this.#runExperts(stage, routed, chosen, size, counts, signal);
+          if (ahead) this.prefetch.start(ahead.layer, foretold);
+          counts.dispatches += encodePass(encoder, steps.slice(routed.end), size);
+        }
+        onStage?.(encoder, stage);
       }
-      onStage?.(encoder, stage);
+    } finally {
+      await this.prefetch.stop();
     }
-    this.#confident = this.residency.loads === loads;
+    this.#confident = !lacked;
     return encoder;
   }
 
@@ -155,10 +179,12 @@ export class PagedExperts {
     return encoder;
   }
 
-  /** Submits what is encoded and reads which experts the router chose; each once, ascending. */
-  async #readChoice(encoder: GPUCommandEncoder, { ids, topK }: RoutedSteps, tokens: number, counts: SessionCounts): Promise<number[]> {
-    const bytes = tokens * topK * 4;
-    encoder.copyBufferToBuffer(ids.buffer, ids.offset ?? 0, this.#staging, 0, bytes);
+  /** Submits what is encoded and reads which experts the router chose, and which the next one will; each once, ascending. */
+  async #readChoice(encoder: GPUCommandEncoder, { ids, topK }: RoutedSteps, ahead: Foretold | undefined, tokens: number, counts: SessionCounts): Promise<Choice> {
+    const ownBytes = tokens * topK * 4;
+    const bytes = ownBytes + (ahead?.topK ?? 0) * 4;
+    encoder.copyBufferToBuffer(ids.buffer, ids.offset ?? 0, this.#staging, 0, ownBytes);
+    if (ahead) encoder.copyBufferToBuffer(ahead.ids, 0, this.#staging, ownBytes, bytes - ownBytes);
     this.device.queue.submit([encoder.finish()]);
     counts.submits++;
     counts.readbacks++;
@@ -167,9 +193,11 @@ export class PagedExperts {
     } catch (cause) {
       throw new DeviceLostError(cause instanceof Error ? cause.message : String(cause));
     }
-    const chosen = new Set(new Uint32Array(this.#staging.getMappedRange(0, bytes)));
+    const read = new Uint32Array(this.#staging.getMappedRange(0, bytes));
+    const each = (found: Uint32Array) => [...new Set(found)].sort((a, b) => a - b);
+    const choice = { chosen: each(read.subarray(0, tokens * topK)), foretold: each(read.subarray(tokens * topK)) };
     this.#staging.unmap();
-    return [...chosen].sort((a, b) => a - b);
+    return choice;
   }
 }
 
