@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { count, type Options } from '../../packages/cli/src/args.ts';
 import { hostName, modelPath, print, runAlone } from '../src/command.ts';
-import { digits, median, table } from '../src/numbers.ts';
+import { digits, median, table } from '../../packages/cli/src/numbers.ts';
 import type { OnDemandResult, OnDemandRow } from './types.ts';
 
 const BUDGETS = {

@@ -1,6 +1,6 @@
 import type { GenerateResult, Session } from '@gatefold/runtime';
 import { requestGpu } from '../../packages/runtime/src/engine/device.ts';
-import { benchPrompt } from '../compare/prompt.ts';
+import { benchPrompt } from '../../packages/cli/src/job/prompt.ts';
 import type { Emit, Environment } from '../src/job.ts';
 import type { OnDemandJob, OnDemandReport, ReadBackJob, ReadBackReport } from './types.ts';
 
