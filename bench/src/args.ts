@@ -38,6 +38,13 @@ const COMMANDS = {
     tolerance: { type: 'string' },
   },
   mesh: { json: { type: 'boolean' }, out: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } },
+  'mesh-soak': {
+    json: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+    minutes: { type: 'string' },
+    seed: { type: 'string' },
+    fixture: { type: 'string' },
+  },
   residency: { trace: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   storage: { megabytes: { type: 'string' }, 'shard-kilobytes': { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   upload: { host: { type: 'string' }, megabytes: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
@@ -65,6 +72,7 @@ npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampl
 npm run bench -- ondemand  [--model PATH] [--prompt-tokens 64] [--gen-tokens 64] [--runs 3]   decode all resident, in budgets of 100% and 50%, and its bound
 npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's
 npm run bench -- mesh      [--out FILE]                                    rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers
+npm run bench -- mesh-soak [--minutes 2] [--seed N] [--fixture FOLDER]     a room with random joins, leaves, losses and conversations; fails on a wrong token or a leak
 npm run bench -- residency [--trace FILE]                                  hit rates of eviction policies on router traces, ours beside LRU, LFU and the optimum
 npm run bench -- storage   [--megabytes 1024] [--shard-kilobytes 4096]    IndexedDB (Blob, ArrayBuffer) and OPFS: writing, reading, warm and cold; SHA-256
 npm run bench -- upload    [--megabytes 2048] [--host chromium|node]      to GPU memory: writeBuffer, mapped rings, mappedAtCreation, the engine's uploader

@@ -7,6 +7,7 @@ import { HeatMap } from './heat-map.ts';
 import { ModelPicker } from './model-picker.ts';
 import { Numbers } from './numbers.ts';
 import { ProgressBar } from './progress-bar.ts';
+import { RoomPanel } from './room-panel.ts';
 import { readSampling } from './sampling-form.ts';
 import { StoragePanel } from './storage-panel.ts';
 import embedded from '../models/models.json';
@@ -39,6 +40,7 @@ const budget = new BudgetSlider(() => {
   if (source !== undefined) void open(source);
 });
 const storage = new StoragePanel(fail, () => void look());
+const room = new RoomPanel(fail);
 
 async function open(chosen: ModelSource | readonly File[]): Promise<void> {
   source = chosen;
@@ -48,6 +50,7 @@ async function open(chosen: ModelSource | readonly File[]): Promise<void> {
   loading = mine;
   setReady(undefined);
   storage.reset(undefined);
+  room.reset(undefined);
   showText(errorText, undefined);
   showText(warningText, undefined);
   await model?.dispose();
@@ -71,6 +74,7 @@ async function open(chosen: ModelSource | readonly File[]): Promise<void> {
     progress.hide();
     setReady(loaded.info);
     storage.reset(loaded);
+    room.reset(loaded, typeof chosen === 'string' ? new URL(chosen, document.baseURI).href : undefined);
     await look();
     numbers.showMemory(await loaded.memory());
     document.documentElement.dataset['readyMs'] = (performance.now() - opened).toFixed(0);
@@ -149,6 +153,7 @@ async function answer(text: string): Promise<void> {
       heatMap.add(next.value.experts);
       shown.add(next.value.text, next.value.experts);
       void look();
+      void room.look();
     }
     numbers.showMemory(await model.memory());
   } catch (error) {
@@ -204,4 +209,6 @@ element('clear', HTMLButtonElement).addEventListener('click', startOver);
 // Opens again without a network; the model itself lies in IndexedDB.
 if (import.meta.env.PROD && 'serviceWorker' in navigator) void navigator.serviceWorker.register('./service-worker.js');
 
-picker.start();
+const { model: roomModel } = RoomPanel.invitation ?? {};
+if (roomModel === undefined) picker.start();
+else void open(roomModel);

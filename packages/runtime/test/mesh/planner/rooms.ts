@@ -18,7 +18,7 @@ export function room(peers: readonly MeshPeer[], oneWayMs: number): MeshRoom {
 
 /** Uses that fall from the first expert to the last. */
 export function falling({ moeLayers }: MeshModel, exponent = 1): ExpertTraffic {
-  return { uses: moeLayers.map(({ experts }) => Array.from({ length: experts }, (_, expert) => 10_000 / (expert + 1) ** exponent)) };
+  return { uses: moeLayers.map(({ experts }) => Array.from({ length: experts }, (_, expert) => 1e6 / (expert + 1) ** exponent)) };
 }
 
 export interface Scene {

@@ -1,0 +1,38 @@
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromiumArgs } from '../../scripts/browser.mjs';
+import { number, text, type Options } from '../../packages/cli/src/args.ts';
+import { openJobBrowser } from '../../packages/cli/src/hosts/job-page.ts';
+import { openRelay } from '../../packages/cli/src/relay/open-relay.ts';
+import { print } from '../src/command.ts';
+import { soak, type SoakReport } from './soak.ts';
+
+const FIXTURE = 'packages/runtime/test/fixtures/olmoe-q4_0';
+
+/** A room with random joins, leaves, losses and conversations for so many minutes. Throws where a token was wrong or something leaked. */
+export async function meshSoakCommand(options: Options): Promise<void> {
+  const minutes = number(options, 'minutes') ?? 2;
+  const seed = number(options, 'seed') ?? Date.now() % 2 ** 32;
+  const folder = resolve(text(options, 'fixture') ?? FIXTURE);
+  const root = join(dirname(fileURLToPath(import.meta.url)), '../page');
+  const browser = await openJobBrowser({ root, args: [...chromiumArgs(), '--js-flags=--expose-gc', '--enable-precise-memory-info'] });
+  const relay = await openRelay();
+  let report: SoakReport;
+  try {
+    report = await soak({ browser, folder, relay: relay.url, minutes, seed }, (message) => process.stderr.write(`${message}\n`));
+  } finally {
+    relay.close();
+    await browser.close();
+  }
+  print(options, { command: 'mesh-soak', ...report }, show);
+  if (report.faults.length > 0) throw new Error(`${report.faults.length} faults, with --seed ${seed}: ${report.faults.join('; ')}`);
+}
+
+function show({ seed, minutes, rounds, answers, tokens, joins, leaves, kills, remoteChoices, failovers, first, last }: SoakReport): string {
+  const grown = (name: keyof typeof first) => `${name} ${first[name]} → ${last[name]}`;
+  return [
+    `${minutes.toFixed(1)} minutes, seed ${seed}: ${rounds} rounds, ${joins} joins, ${leaves} leaves, ${kills} tabs closed at random`,
+    `${answers} answers, ${tokens} tokens, ${remoteChoices} experts computed by peers, ${failovers} parts computed at home in a peer's stead`,
+    `the tab with the conversations, alone, when a third of the time had passed and at the end: ${grown('gpuBuffers')}, ${grown('gpuBytes')}, ${grown('connections')}, ${grown('heapBytes')}`,
+  ].join('\n');
+}
