@@ -28,7 +28,11 @@ export async function measureMoeBlock({ tokens, bareKernels, precision }: MoeBlo
       modes.push(await measureMode(session, timer, mode, mode === 'decode' ? 1 : tokens));
     }
     timer.destroy();
-    return { adapter: service.modelInfo.adapter, clock: timer.clock, layers: service.model.spec.layers.length, modes };
+    const { spec } = service.model;
+    const moe = spec.layers.map(({ ffn }) => ffn).find((ffn) => ffn.kind === 'moe');
+    if (!moe) throw new Error('the model has no MoE layer');
+    const shape = { hidden: spec.hiddenSize, width: moe.width, experts: moe.experts, topK: moe.topK };
+    return { adapter: service.modelInfo.adapter, clock: timer.clock, layers: spec.layers.length, shape, modes };
   } finally {
     await service.dispose();
   }

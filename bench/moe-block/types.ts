@@ -1,4 +1,5 @@
 import type { AdapterSummary } from '@gatefold/runtime';
+import type { QmoeJob, QmoeRow } from '../qmoe/types.ts';
 
 /** The MoE block alone: from the router to the weighted sum. */
 export interface MoeBlockJob {
@@ -12,6 +13,8 @@ export interface MoeBlockReport {
   readonly adapter: AdapterSummary;
   readonly clock: string;
   readonly layers: number;
+  /** Sizes of the first layer's block. */
+  readonly shape: Pick<QmoeJob, 'hidden' | 'width' | 'experts' | 'topK'>;
   readonly modes: readonly MoeBlockMode[];
 }
 
@@ -36,4 +39,6 @@ export interface MoeBlockResult {
   readonly model: string;
   readonly host: string;
   readonly report: MoeBlockReport;
+  /** onnxruntime-web's block of the same sizes. */
+  readonly qmoe: QmoeRow;
 }

@@ -70,6 +70,7 @@ async function nodeHost(model: string): Promise<BenchHost> {
     load: (options) => loadInNode(model, options, gpu),
     open: (options) => loadModel(() => new PathSource(model), options, gpu),
     wllama: () => Promise.reject(new Error('wllama runs in Chromium only: leave --host out, or say --peer none.')),
+    qmoe: () => Promise.reject(new Error('onnxruntime-web runs in Chromium only.')),
   };
   return { run: (kind, job, emit) => runJob(kind, job, environment, emit), dropFileCache: async () => {}, close: async () => release() };
 }

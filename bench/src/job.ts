@@ -12,6 +12,7 @@ import { measurePerplexity } from '../perplexity/measure.ts';
 import type { PerplexityJob, PerplexityReport } from '../perplexity/types.ts';
 import { measureProfile } from '../profile/measure.ts';
 import type { ProfileJob, ProfileReport } from '../profile/types.ts';
+import type { QmoeJob, QmoeReport } from '../qmoe/types.ts';
 import { measureStorage } from '../storage/measure.ts';
 import type { StorageJob, StorageReport } from '../storage/types.ts';
 import { measureUpload } from '../upload/measure.ts';
@@ -23,6 +24,7 @@ export interface JobOf {
   readonly wllama: WllamaJob;
   readonly load: LoadJob;
   readonly 'moe-block': MoeBlockJob;
+  readonly qmoe: QmoeJob;
   readonly profile: ProfileJob;
   readonly perplexity: PerplexityJob;
   readonly ondemand: OnDemandJob;
@@ -37,6 +39,7 @@ export interface ReportOf {
   readonly wllama: SpeedReport;
   readonly load: LoadReport;
   readonly 'moe-block': MoeBlockReport;
+  readonly qmoe: QmoeReport;
   readonly profile: ProfileReport;
   readonly perplexity: PerplexityReport;
   readonly ondemand: OnDemandReport;
@@ -61,6 +64,8 @@ export interface Environment {
   open(options: LoadOptions): Promise<LocalModelService>;
   /** Runs the peer on the same model; only a page can. */
   wllama(job: WllamaJob, emit: Emit): Promise<SpeedReport>;
+  /** Runs onnxruntime-web's MoE block; only a page can. */
+  qmoe(job: QmoeJob, emit: Emit): Promise<QmoeReport>;
 }
 
 type Measurements = { readonly [Kind in keyof JobOf]: (job: JobOf[Kind], environment: Environment, emit: Emit) => Promise<ReportOf[Kind]> };
@@ -70,6 +75,7 @@ const MEASURE: Measurements = {
   wllama: (job, environment, emit) => environment.wllama(job, emit),
   load: measureLoad,
   'moe-block': measureMoeBlock,
+  qmoe: (job, environment, emit) => environment.qmoe(job, emit),
   profile: measureProfile,
   perplexity: measurePerplexity,
   ondemand: measureOnDemand,

@@ -18,6 +18,7 @@ const environment: Environment = {
   load: (options) => load(modelFile(), options),
   open: (options) => loadModel((onWarning) => openSource(modelFile(), onWarning), options),
   wllama: (job, emit) => measureWllama(modelFile(), job, emit),
+  qmoe: async (job, emit) => (await import('../../qmoe/measure.ts')).measureQmoe(job, emit),
 };
 
 Object.assign(window, {
