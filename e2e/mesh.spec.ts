@@ -16,6 +16,15 @@ test.afterAll(() => pages.close());
 
 /** Loads the model in a tab, with slots for half of the experts. */
 async function load(page: Page): Promise<void> {
+  // Counts the channels that go to the worker.
+  await page.addInitScript(() => {
+    window.movedChannels = 0;
+    const post = MessagePort.prototype.postMessage;
+    MessagePort.prototype.postMessage = function (message: unknown, transfer?: Transferable[] | StructuredSerializeOptions) {
+      if (message instanceof RTCDataChannel) window.movedChannels++;
+      return Reflect.apply(post, this, [message, transfer]);
+    };
+  });
   await page.goto(pages.url);
   await page.evaluate(async (url) => {
     window.model = await window.gatefold.load(url, { contextLength: 64, gpuBudget: '50%', store: 'none' });
@@ -50,6 +59,7 @@ test('a second tab joins by the link and computes experts; when it closes, the a
   }, link);
   const peers = await host.evaluate(() => window.room.peers);
   expect(peers).toMatchObject([{ kind: 'page' }]);
+  for (const page of [host, guest]) expect(await page.evaluate(() => window.movedChannels)).toBe(1);
 
   const together = await generate(host, prompt?.ids ?? []);
   const robust = Math.min(TOKENS, prompt?.robust_tokens ?? 0);

@@ -7,6 +7,7 @@ declare global {
     /** What a test keeps from one step to the next. */
     model: gatefold.Model;
     room: gatefold.MeshRoomHandle;
+    movedChannels: number;
   }
 }
 

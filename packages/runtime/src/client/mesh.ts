@@ -50,14 +50,14 @@ async function attach(served: Served, page: string | URL, options: JoinMeshOptio
     modelUrl: options.modelUrl ?? '',
     memoryBytes,
   };
-  const room = await enter({ hello, ...chosen(options, 'iceServers', 'limits', 'createConnection', 'conditions', 'onWarning', 'signal') });
+  const room = await enter({ hello, moveFrames: true, ...chosen(options, 'iceServers', 'limits', 'createConnection', 'conditions', 'onWarning', 'signal') });
   const host = room.peers.find(({ name }) => name === room.invitation.room);
   if (host && host.hello.modelId !== info.modelId) {
     room.close();
     throw new errors.MeshModelError(info.modelId, host.hello.modelId, host.hello.modelUrl);
   }
   const { port1, port2 } = new MessageChannel();
-  const engine = roomToPort(room, port1, (options.limits ?? DEFAULT_LIMITS).maxFrameBytes);
+  const engine = roomToPort(room, port1, options.limits ?? DEFAULT_LIMITS);
   try {
     await service.attachRoom(port2, { self: room.self, isHost: room.isHost, modelId: info.modelId, memoryBytes, ...chosen(options, 'strategy', 'wire', 'checkShare', 'corruptShare') });
     return new RoomHandle(room, engine, page, options);

@@ -6,6 +6,7 @@ export class MemoryChannel implements MessageChannelLike {
   binaryType: BinaryType = 'arraybuffer';
   bufferedAmountLowThreshold = 0;
   bufferedAmount = 0;
+  readonly readyState = 'open';
   other: MemoryChannel | undefined;
   /** Changes what is sent, or keeps it back. */
   onSend: (data: string | ArrayBufferView<ArrayBuffer>) => string | ArrayBufferView<ArrayBuffer> | undefined = (data) => data;

@@ -1,11 +1,22 @@
 // What crosses the port between the page, which owns the connections, and the worker, which owns the engine. Each
 // peer has a port of its own, so that frames need no addresses.
 import type { MeshState } from '../../api/mesh.ts';
+import type { LinkLimits } from '../limits.ts';
 import type { PeerHello } from '../membership.ts';
+
+export interface JoinedMessage {
+  readonly name: string;
+  readonly hello: PeerHello;
+  readonly limits: LinkLimits;
+  readonly port: MessagePort;
+  /** Whether the port holds the channel itself (`ArrivedLink`) instead of passing frames on. */
+  readonly isMoved: boolean;
+  readonly bulk: MessagePort;
+}
 
 /** From the room to the engine. */
 export type RoomMessage =
-  | { readonly joined: { readonly name: string; readonly hello: PeerHello; readonly maxFrameBytes: number; readonly port: MessagePort; readonly bulk: MessagePort } }
+  | { readonly joined: JoinedMessage }
   | { readonly left: { readonly name: string; readonly reason: string } }
   | { readonly askState: true }
   | { readonly closed: true };

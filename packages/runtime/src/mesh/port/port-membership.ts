@@ -2,6 +2,7 @@ import type { MeshState } from '../../api/mesh.ts';
 import { FrameTooLargeError, LinkClosedError } from '../errors.ts';
 import type { LinkHandlers, PeerLink } from '../link.ts';
 import type { Membership, MembershipHandlers } from '../membership.ts';
+import { ArrivedLink } from '../transport/moved-link.ts';
 import { typedPort, type EngineMessage, type LinkMessage, type RoomMessage, type SendMessage, type TypedPort } from './messages.ts';
 
 /** Bytes on their way to the page before `send` waits. */
@@ -32,9 +33,9 @@ export class PortMembership implements Membership {
         return this.onClosed();
       }
       if ('left' in message) return onLeave(message.left.name, message.left.reason);
-      const { name, hello, maxFrameBytes, port, bulk } = message.joined;
-      const link = new PortLink(name, maxFrameBytes, typedPort(port));
-      onJoin({ name, hello, link, bulk: new PortLink(name, maxFrameBytes, typedPort(bulk)), stats: () => ({ roundTripsMs: link.roundTripsMs }) });
+      const { name, hello, limits, port, isMoved, bulk } = message.joined;
+      const link = isMoved ? new ArrivedLink(name, port, limits) : new PortLink(name, limits.maxFrameBytes, typedPort(port));
+      onJoin({ name, hello, link, bulk: new PortLink(name, limits.maxFrameBytes, typedPort(bulk)), stats: () => ({ roundTripsMs: link.roundTripsMs }) });
     });
   }
 

@@ -1,6 +1,8 @@
 import type { MeshState } from '../../api/mesh.ts';
+import type { LinkLimits } from '../limits.ts';
 import type { PeerLink } from '../link.ts';
 import type { Membership } from '../membership.ts';
+import { MovedLink } from '../transport/moved-link.ts';
 import { typedPort, type EngineMessage, type LinkMessage, type RoomMessage, type SendMessage } from './messages.ts';
 
 /** How often measured round trips are passed on. */
@@ -14,7 +16,7 @@ export interface RoomPort {
 }
 
 /** Shows a room to whoever holds the port's other end (`PortMembership`), who may close it. */
-export function roomToPort(room: Membership, port: MessagePort, maxFrameBytes: number): RoomPort {
+export function roomToPort(room: Membership, port: MessagePort, limits: LinkLimits): RoomPort {
   const messages = typedPort<RoomMessage, EngineMessage>(port);
   const asking: ((state: MeshState) => void)[] = [];
   messages.listen((message) => {
@@ -24,10 +26,19 @@ export function roomToPort(room: Membership, port: MessagePort, maxFrameBytes: n
   });
   room.listen({
     onJoin: (peer) => {
-      const [link, bulk] = [new MessageChannel(), new MessageChannel()];
-      linkToPort(peer.link, link.port1, () => peer.stats().roundTripsMs);
+      const { name, hello, link } = peer;
+      const bulk = new MessageChannel();
       linkToPort(peer.bulk, bulk.port1);
-      messages.post({ joined: { name: peer.name, hello: peer.hello, maxFrameBytes, port: link.port2, bulk: bulk.port2 } }, [link.port2, bulk.port2]);
+      const join = (frames: MessagePort, isMoved: boolean) => messages.post({ joined: { name, hello, limits, port: frames, isMoved, bulk: bulk.port2 } }, [frames, bulk.port2]);
+      if (link instanceof MovedLink) {
+        join(link.ports.there, true);
+        const timer = setInterval(() => link.tell(peer.stats().roundTripsMs), STATS_MS);
+        link.listen({ onFrame: () => {}, onClose: () => clearInterval(timer) });
+      } else {
+        const { port1, port2 } = new MessageChannel();
+        join(port2, false);
+        linkToPort(link, port1, () => peer.stats().roundTripsMs);
+      }
     },
     onLeave: (name, reason) => messages.post({ left: { name, reason } }),
   });

@@ -1,15 +1,17 @@
 import { Heartbeat } from '../heartbeat.ts';
 import type { LinkLimits } from '../limits.ts';
+import type { PeerLink } from '../link.ts';
 import { readHello, type LinkStats, type PeerHello, type RoomPeer } from '../membership.ts';
 import { parseSignal } from '../signalling/messages.ts';
 import { ChannelLink } from '../transport/channel-link.ts';
 import type { Connection, ConnectionOptions } from '../transport/connection.ts';
 import type { ControlMessage } from '../transport/control-channel.ts';
+import { MovedLink } from '../transport/moved-link.ts';
 import { BulkLink } from './bulk-link.ts';
 
 /** A connection whose other end has shown its right to be in the room. */
 export class ConnectedPeer implements RoomPeer {
-  readonly link: ChannelLink;
+  readonly link: PeerLink;
   readonly bulk: BulkLink;
   #heartbeat: Heartbeat | undefined;
   hello: PeerHello = readHello({});
@@ -23,7 +25,8 @@ export class ConnectedPeer implements RoomPeer {
     options: ConnectionOptions,
   ) {
     this.bulk = new BulkLink(name, options, limits, (signal) => connection.control.send({ type: 'signal', signal }));
-    this.link = new ChannelLink(name, connection.frames, limits, (reason, error) => this.end(reason, error));
+    const onClose = (reason: string, error?: unknown) => this.end(reason, error);
+    this.link = connection.moved ? new MovedLink(name, connection.moved, onClose) : new ChannelLink(name, connection.frames, limits, onClose);
   }
 
   stats(): LinkStats {

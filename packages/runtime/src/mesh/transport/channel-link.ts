@@ -19,7 +19,7 @@ export interface LinkTraffic {
   readonly framesReceived: number;
 }
 
-/** Frames over one open data channel (`ordered: false`, reliable) of an authenticated connection. */
+/** Frames over one data channel (`ordered: false`, reliable) of an authenticated connection. */
 export class ChannelLink implements PeerLink {
   readonly #slices: Reassembler;
   readonly #bytes: RateLimit;
@@ -30,7 +30,7 @@ export class ChannelLink implements PeerLink {
   #handlers: LinkHandlers | undefined;
   #closed: string | undefined;
   #nextFrame = 0;
-  #lastSend: Promise<void> = Promise.resolve();
+  #lastSend: Promise<void>;
   #queuedBytes = 0;
   #wake = () => {};
   #traffic = { bytesSent: 0, bytesReceived: 0, framesSent: 0, framesReceived: 0 };
@@ -49,6 +49,8 @@ export class ChannelLink implements PeerLink {
     channel.bufferedAmountLowThreshold = LOW_WATER;
     const { signal } = this.#closing;
     channel.addEventListener('message', (event) => this.#receive(dataOf(event)), { signal });
+    this.#lastSend = channel.readyState === 'connecting' ? new Promise((open) => (this.#wake = open)) : Promise.resolve();
+    channel.addEventListener('open', () => this.#wake(), { signal });
     channel.addEventListener('bufferedamountlow', () => this.#wake(), { signal });
     channel.addEventListener('close', () => this.close('the peer is gone'), { signal });
     channel.addEventListener('error', () => this.close('the channel failed'), { signal });

@@ -60,6 +60,10 @@ export class ConditionedChannel implements MessageChannelLike {
     this.channel.bufferedAmountLowThreshold = bytes;
   }
 
+  get readyState(): RTCDataChannelState {
+    return this.channel.readyState;
+  }
+
   /** What is delayed counts as being on its way. */
   get bufferedAmount(): number {
     return this.channel.bufferedAmount;

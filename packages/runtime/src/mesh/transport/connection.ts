@@ -3,6 +3,7 @@ import { ConditionedChannel, type LinkConditions } from './conditions.ts';
 import { ControlChannel } from './control-channel.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { MessageChannelLike } from './message-channel.ts';
+import { moveChannel, type MovedChannel } from './moved-link.ts';
 import type { CreateConnection, PeerConnectionLike } from './peer-connection.ts';
 
 const OPEN_MS = 20_000;
@@ -16,6 +17,8 @@ export interface ConnectionOptions {
   readonly createConnection?: CreateConnection;
   /** Worse conditions than the link's own, for tests. */
   readonly conditions?: LinkConditions;
+  /** Frames are handled in a worker: their channel is to go there, where the browser can move it. */
+  readonly moveFrames?: boolean;
 }
 
 /** A connection to one peer with its two channels, which are agreed on and need no negotiation. Not authenticated yet. */
@@ -24,18 +27,22 @@ export class Connection {
   readonly control: ControlChannel;
   /** Frames' slices: reliable, in no order. */
   readonly frames: MessageChannelLike;
+  /** Where the channel of frames is by now. */
+  readonly moved: MovedChannel | undefined;
   readonly #opened: Promise<void>;
 
   constructor(
     readonly peer: string,
-    { iceServers = [], createConnection = (configuration) => new RTCPeerConnection(configuration), conditions }: ConnectionOptions,
+    { iceServers = [], createConnection = (configuration) => new RTCPeerConnection(configuration), conditions, moveFrames = false }: ConnectionOptions,
   ) {
     this.rtc = createConnection({ iceServers: [...iceServers] });
     const control = this.rtc.createDataChannel('control', { negotiated: true, id: 0 });
     const frames = this.rtc.createDataChannel('frames', { negotiated: true, id: 1, ordered: false });
+    // Only at once: a channel that has been used stays.
+    this.moved = moveFrames && !conditions ? moveChannel(frames) : undefined;
     this.control = new ControlChannel(conditions ? new ConditionedChannel(control, conditions, true) : control);
     this.frames = conditions ? new ConditionedChannel(frames, conditions, false) : frames;
-    this.#opened = Promise.all([opened(control), opened(frames)]).then(() => {});
+    this.#opened = Promise.all(this.moved ? [opened(control)] : [opened(control), opened(frames)]).then(() => {});
     this.onLost(() => this.control.close());
   }
 
@@ -78,7 +85,7 @@ export class Connection {
   }
 }
 
-function opened(channel: ReturnType<PeerConnectionLike['createDataChannel']>): Promise<void> {
+function opened(channel: MessageChannelLike): Promise<void> {
   return new Promise((resolve) => {
     if (channel.readyState === 'open') resolve();
     else channel.addEventListener('open', () => resolve(), { once: true });

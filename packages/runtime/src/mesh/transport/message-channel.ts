@@ -3,6 +3,7 @@ export interface MessageChannelLike {
   binaryType: BinaryType;
   bufferedAmountLowThreshold: number;
   readonly bufferedAmount: number;
+  readonly readyState: RTCDataChannelState;
   send(data: string | ArrayBufferView<ArrayBuffer>): void;
   close(): void;
   addEventListener(type: 'message' | 'open' | 'close' | 'error' | 'bufferedamountlow', listener: (event: Event) => void, options?: AddEventListenerOptions): void;

@@ -8,7 +8,7 @@ export interface PeerConnectionLike {
   readonly connectionState: RTCPeerConnectionState;
   readonly localDescription: { readonly sdp: string } | null;
   readonly remoteDescription: { readonly sdp: string } | null;
-  createDataChannel(label: string, options: { negotiated: boolean; id: number; ordered?: boolean }): MessageChannelLike & { readonly readyState: RTCDataChannelState };
+  createDataChannel(label: string, options: { negotiated: boolean; id: number; ordered?: boolean }): MessageChannelLike;
   createOffer(): Promise<Description>;
   createAnswer(): Promise<Description>;
   setLocalDescription(description: RTCLocalSessionDescriptionInit): Promise<void>;
