@@ -22,6 +22,7 @@ const page = withImports('index.js');
 const pageText = [...page].map(read).join('\n');
 const worker = new Set(named('worker-').filter((name) => pageText.includes(name)).flatMap((name) => [...withImports(name)]));
 const inThread = named('chunk-in-thread-').flatMap((name) => [...withImports(name)]).filter((name) => !page.has(name));
+const rooms = named('chunk-mesh-').flatMap((name) => [...withImports(name)]).filter((name) => !page.has(name));
 const later = named('worker-').filter((name) => !worker.has(name));
 const kinds = {
   sampling: /^worker-sampling-/,
@@ -55,7 +56,7 @@ export default [
   entry('files of the origin as a store, and the workers that read large models from it', ofKind(kinds.store), '6 kB'),
   entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),
   entry('experts on demand, manifests and downloads, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),
-  entry('rooms: connections and signalling, loaded by the page when one is opened or joined', named('chunk-mesh-'), '12 kB'),
-  entry('rooms: experts and layers at other devices, and the planner, loaded by the worker with a room', ofKind(kinds.mesh), '20 kB'),
+  entry('rooms: connections and signalling, loaded by the page when one is opened or joined', rooms, '12 kB'),
+  entry('rooms: experts and layers at other devices, and the planner, loaded by the worker with a room', ofKind(kinds.mesh), '23 kB'),
   entry('the engine in place of the worker, for load with worker: false', inThread, '100 kB'),
 ];
