@@ -1,4 +1,4 @@
-// The demo as a visitor with Firefox meets it: worker, IndexedDB and wgpu's shader compiler included.
+// The demo as a visitor with Firefox meets it: worker, storage and wgpu's shader compiler included.
 import type { Page } from 'puppeteer-core';
 import { expect, it } from 'vitest';
 import { serveDemo } from '../pages/serve.ts';
@@ -17,7 +17,7 @@ describeFirefox('the demo in Firefox', serveDemo, (pages) => {
     await page.close();
   });
 
-  it('reads the model from IndexedDB the second time', async () => {
+  it('reads the model from its storage the second time', async () => {
     const { server } = pages();
     const fetches = () => server.requests.filter((path) => path.endsWith('.gguf')).length;
     await (await openDemo(pages())).close();
