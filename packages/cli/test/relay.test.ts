@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { runRelay, type RunningRelay } from '../../runtime/test/mesh/rooms.ts';
+import { PATIENT, runRelay, type RunningRelay } from '../../runtime/test/mesh/rooms.ts';
+import { gatefold, lastLine } from './cli.ts';
 import type { RelayLimits } from '../src/relay/relay.ts';
 
 const [ROOM, ANNA, BERT] = ['0', 'a', 'b'].map((digit) => digit.repeat(32));
@@ -77,11 +78,18 @@ test('rooms are limited in number and size, and end when they are empty', async 
   expect(await (await enter(relay, BERT, { room: '1'.repeat(32) })).closed).toBe(4503);
   expect(await (await enter(relay, 'Bert')).closed).toBe(4400);
   anna.socket.close();
-  await vi.waitUntil(() => relay.relay.rooms === 0);
+  await vi.waitUntil(() => relay.relay.rooms === 0, PATIENT);
 });
 
 test('rooms expire', async () => {
   const relay = await start({ roomMs: 100 });
   expect(await (await enter(relay, ANNA)).closed).toBe(4410);
   expect(relay.relay.rooms).toBe(0);
+});
+
+test('the command says where it listens, and ends on Ctrl-C', async () => {
+  const { code, stdout } = await gatefold(['relay', '--port', '0', '--json'], { interrupt: 'SIGINT' });
+  expect(lastLine(stdout).json).toEqual({ host: '127.0.0.1', port: expect.any(Number) });
+  expect(code).toBe(130);
+  expect(await gatefold(['relay', '--port', '70000'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--port') });
 });

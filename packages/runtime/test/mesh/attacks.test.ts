@@ -7,7 +7,7 @@ import type { Connection } from '../../src/mesh/transport/connection.ts';
 import { dataOf } from '../../src/mesh/transport/message-channel.ts';
 import { Negotiation } from '../../src/mesh/transport/negotiate.ts';
 import type { PeerConnectionLike } from '../../src/mesh/transport/peer-connection.ts';
-import { createConnection, Events, Frames, openSocket, Rooms, runRelay, type RunningRelay } from './rooms.ts';
+import { createConnection, Events, Frames, openSocket, PATIENT, Rooms, runRelay, type RunningRelay } from './rooms.ts';
 
 let relay: RunningRelay;
 let rooms: Rooms;
@@ -95,7 +95,7 @@ test('a member that floods, one with oversized frames, and one with malformed on
     const attacker = await rooms.join(host.invitation);
     const toHost = attacker.peers.find(({ name }) => name === host.self);
     if (!toHost) throw new Error('not connected');
-    const atHost = await vi.waitUntil(() => events.joined.find(({ name }) => name === attacker.self));
+    const atHost = await vi.waitUntil(() => events.joined.find(({ name }) => name === attacker.self), PATIENT);
     const frames = new Frames(atHost.link);
     const flood = async () => {
       while (frames.closed === undefined) await toHost.link.send(new Uint8Array(50_000));

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { WebSocket } from 'ws';
 import { invitationLink, isInvitation, parseInvitation } from '../../src/mesh/invitation.ts';
-import { Events, Frames, Rooms, runRelay, type RunningRelay } from './rooms.ts';
+import { webSocketSignalling } from '../../src/mesh/signalling/websocket.ts';
+import { Events, Frames, openSocket, PATIENT, Rooms, runRelay, type RunningRelay } from './rooms.ts';
 
 let relay: RunningRelay;
 let rooms: Rooms;
@@ -36,7 +38,7 @@ describe('a room', () => {
     const host = await rooms.host();
     const guest = await rooms.join(host.invitation);
     const events = await new Events(host).until(({ joined }) => joined.length === 1);
-    await vi.waitUntil(() => events.joined[0]?.stats().roundTripsMs.length);
+    await vi.waitUntil(() => events.joined[0]?.stats().roundTripsMs.length, PATIENT);
     guest.close();
     await events.until(({ left }) => left.length === 1);
     expect(events.left).toEqual([{ name: guest.self, reason: 'it left the room' }]);
@@ -51,6 +53,22 @@ describe('a room', () => {
     await expect(rooms.join(old)).rejects.toMatchObject({ code: 'handshake-secret' });
     const late = await rooms.join(host.invitation);
     await new Events(guest).until(({ joined }) => joined.some(({ name }) => name === late.self));
+  });
+
+  test('a relay that is lost is found again; who is in notices nothing', async () => {
+    const sockets: WebSocket[] = [];
+    const watched = new Rooms(relay.url, webSocketSignalling(relay.url, (url) => {
+      const socket = openSocket(url);
+      sockets.push(socket);
+      return socket;
+    }));
+    const host = await watched.host();
+    const guest = await rooms.join(host.invitation);
+    sockets[0]?.terminate();
+    await vi.waitUntil(() => sockets[1]?.readyState === 1, PATIENT);
+    const late = await rooms.join(host.invitation);
+    expect(late.peers.map(({ name }) => name).sort()).toEqual([host.self, guest.self].sort());
+    watched.close();
   });
 
   test('a host that is asked can refuse', async () => {

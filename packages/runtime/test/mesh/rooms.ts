@@ -16,6 +16,9 @@ export const createConnection: CreateConnection = (configuration) => new RTCPeer
 
 export const openSocket = (url: string): WebSocket => new WebSocket(url);
 
+/** For `vi.waitUntil`, whose own patience is a second: the machine may be busy. */
+export const PATIENT = { timeout: 60_000 };
+
 export interface RunningRelay {
   readonly relay: Relay;
   readonly url: string;

@@ -9,7 +9,7 @@ import type { Shard } from '../../src/shards/shard.ts';
 import { NO_STORE } from '../../src/shards/store/none.ts';
 import { loadAll, MODEL, ModelOnServer } from '../shards/model-on-server.ts';
 import { MemoryLink } from './memory-link.ts';
-import { Events, Rooms, runRelay } from './rooms.ts';
+import { Events, PATIENT, Rooms, runRelay } from './rooms.ts';
 
 let server: ModelOnServer;
 beforeEach(async () => {
@@ -129,7 +129,7 @@ test('in a room shards go over a connection of their own, both ways', async () =
   expect(await exchanges[0]?.fetch({ ...shard, id: 'layer.0.expert.2' }, async () => true, signal)).toBeUndefined();
   expect(faults).toEqual([]);
   guest.close();
-  await vi.waitUntil(() => atHost.left.length === 1);
+  await vi.waitUntil(() => atHost.left.length === 1, PATIENT);
   expect(await exchanges[0]?.fetch(shard, async () => true, signal)).toBeUndefined();
   rooms.close();
   await relay.close();

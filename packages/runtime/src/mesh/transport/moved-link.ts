@@ -56,6 +56,7 @@ export class MovedLink implements PeerLink {
     return Promise.reject(new LinkClosedError(this.peer, 'its channel is at the worker'));
   }
 
+  /** What is measured of the connection. */
   tell(roundTripsMs: readonly number[]): void {
     this.#post({ roundTripsMs });
   }
@@ -68,6 +69,7 @@ export class MovedLink implements PeerLink {
   #close(reason: string, violation?: unknown): void {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
+    this.ports.here.close();
     this.#handlers?.onClose(reason);
     this.onClose(reason, violation);
   }
