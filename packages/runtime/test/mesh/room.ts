@@ -15,7 +15,7 @@ import { MemoryLink } from './memory-link.ts';
 /** Long enough for kernels to be compiled on a CPU: nobody is stood in for unless a test wants it. */
 export const PATIENT: MeshOptions = { ...MESH_DEFAULTS, hedge: { leastMs: 120_000, mostMs: 120_000 }, seed: 1 };
 
-interface Tab {
+export interface Tab {
   readonly name: string;
   readonly model: LoadedModel;
   readonly mesh: MeshNode;

@@ -60,10 +60,6 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
     return this.paged.residency;
   }
 
-  get bytes(): number {
-    return this.paged.bytes;
-  }
-
   /** With peers each router must be looked at. */
   get confident(): boolean {
     return this.exchange.isAlone && this.paged.confident;
@@ -114,9 +110,6 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
       counts.expertBytes += this.residency.bytesLoaded - bytesLoaded;
     }
   }
-
-  /** What brings experts is the model's, and buffers go with the memory that they are part of. */
-  dispose(): void {}
 
   get #device(): GPUDevice {
     return this.memory.device;

@@ -16,6 +16,8 @@ import type { GpuMemory } from '../../residency/gpu-memory.ts';
 /** A session's layers as they are spread. */
 interface Conversation {
   readonly id: number;
+  /** Which the ranges were taken from. */
+  plan: LayersPlan | undefined;
   /** Who knows what came before. */
   ranges: readonly LayerRange[];
   ledger: AnswerLedger | undefined;
@@ -46,12 +48,9 @@ export class MeshLayers implements ExpertRunner, MeshRunner {
     return this.paged.residency;
   }
 
-  get bytes(): number {
-    return this.paged.bytes;
-  }
-
+  /** Where layers are spread, or were, no pass runs in one go. */
   get confident(): boolean {
-    return this.#ready().length === 0 && this.paged.confident;
+    return false;
   }
 
   confirm(choices: readonly (readonly number[])[], version: number): boolean {
@@ -64,7 +63,7 @@ export class MeshLayers implements ExpertRunner, MeshRunner {
 
   begin({ prefill, decode }: ForwardPlan): AnswerLedger {
     const ledger = new AnswerLedger();
-    const conversation = this.#conversations.get(prefill) ?? { id: this.#nextId++, ranges: [], ledger };
+    const conversation = this.#conversations.get(prefill) ?? { id: this.#nextId++, plan: undefined, ranges: [], ledger };
     conversation.ledger = ledger;
     for (const stages of [prefill, decode]) this.#conversations.set(stages, conversation);
     this.peers.begin(ledger);
@@ -100,23 +99,19 @@ export class MeshLayers implements ExpertRunner, MeshRunner {
     return this.context.memory.device.createCommandEncoder();
   }
 
-  /** What brings experts is the model's, and buffers go with the memory that they are part of. */
-  dispose(): void {}
-
-  #ready(): readonly LayerRange[] {
-    return this.plan?.ranges.filter(({ peer }) => this.peers.isReady(peer)) ?? [];
-  }
-
-  /** Takes up the plan. Peers know only what has gone through them: from the middle of a conversation another plan goes back to its start. */
+  /**
+   * Takes up a new plan, or does without peers that have failed. Peers know only what has gone through them: in the
+   * middle of a conversation both go back to its start.
+   */
   #follow(conversation: Conversation, ledger: AnswerLedger, start: number): void {
-    const ranges = this.#ready();
-    const same = ranges.length === conversation.ranges.length && ranges.every(({ peer, first, end }, i) => {
-      const before = conversation.ranges[i];
-      return before?.peer === peer && before.first === first && before.end === end;
-    });
-    if (same) return;
+    const { plan } = this;
+    const known = conversation.plan === plan ? conversation.ranges : (plan?.ranges ?? []);
+    const ranges = known.filter(({ peer }) => this.peers.isReady(peer));
+    const places = (of: readonly LayerRange[]) => of.map(({ peer, first, end }) => `${peer} ${first} ${end}`).join();
+    const isSame = places(ranges) === places(conversation.ranges);
+    conversation.plan = plan;
     conversation.ranges = ranges;
-    if (start > 0) ledger.revise(0, ranges.map(({ peer }) => peer).join(', ') || 'none', 'runs other layers now');
+    if (!isSame && start > 0) ledger.revise(0, ranges.map(({ peer }) => peer).join(', ') || 'none', 'runs other layers now');
   }
 
   async #runHere(what: PagedRun, from: number, to: number): Promise<void> {

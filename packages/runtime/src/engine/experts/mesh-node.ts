@@ -25,7 +25,8 @@ export class MeshNode implements RequestHandler {
   /** Sessions that do not have all they know of their past themselves. */
   readonly #elsewhere = new WeakSet<Session>();
   readonly #holder: ExpertHolder;
-  readonly #memory: PartMemory;
+  /** What it has on the GPU beside the model. */
+  readonly memory: PartMemory;
   #plan: MeshPlan | undefined;
   #answers = 0;
   #left = false;
@@ -39,7 +40,7 @@ export class MeshNode implements RequestHandler {
   ) {
     const { context } = model;
     const memory = new PartMemory(context.memory);
-    this.#memory = memory;
+    this.memory = memory;
     this.#holder = new ExpertHolder(model, reader);
     this.peers = new Peers(context.spec.hiddenSize, options, this, events);
     this.experts = new MeshExperts(context, memory, paged, this.peers);
@@ -136,7 +137,7 @@ export class MeshNode implements RequestHandler {
     this.#follow(undefined);
     // Another room may have been entered meanwhile.
     if (context.paged === this.experts || context.paged === this.layers) context.paged = isPaged ? this.paged : undefined;
-    void Promise.all([this.experts.settled(), this.experts.compute.idle(), this.layerServer.idle()]).then(() => this.#memory.destroyAll());
+    void Promise.all([this.experts.settled(), this.experts.compute.idle(), this.layerServer.idle()]).then(() => this.memory.destroyAll());
   }
 
   #follow(plan: MeshPlan | undefined): void {

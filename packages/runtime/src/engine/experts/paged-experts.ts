@@ -31,7 +31,7 @@ interface Choice {
 }
 
 /** Runs stages whose experts may have to be fetched first, here or elsewhere. */
-export type ExpertRunner = Pick<PagedExperts, 'turns' | 'residency' | 'confident' | 'confirm' | 'repair' | 'run' | 'bytes' | 'dispose'> & Partial<Pick<PagedExperts, 'foretell' | 'prefetch'>>;
+export type ExpertRunner = Pick<PagedExperts, 'turns' | 'residency' | 'confident' | 'confirm' | 'repair' | 'run'> & Partial<Pick<PagedExperts, 'foretell' | 'prefetch'>>;
 
 /**
  * Runs stages of a model with fewer slots than experts. At each router the host reads its choice, makes the chosen
