@@ -13,19 +13,23 @@ export const CONTEXT = 256;
 
 let shared: Promise<TestGpu> | undefined;
 
+/** The device of this test file. */
+export function sharedGpu(): Promise<TestGpu> {
+  return (shared ??= openGpu(dawnGpu()));
+}
+
 /** A fixture's model on Node's Dawn, all weights resident unless the options say otherwise. */
 export function openFixture(folder: string, options: LoadOptions = {}): Promise<OpenFixture> {
   return openFile(join(folder, 'model.gguf'), options);
 }
 
-/** A GGUF file on the device of this test file. */
+/** A GGUF file on Node's Dawn. */
 export function openFile(path: string, options: LoadOptions = {}): Promise<OpenFixture> {
   return openSource(new PathSource(path), options);
 }
 
 export async function openSource(source: ByteSource, options: LoadOptions = {}, store?: ShardStore): Promise<OpenFixture> {
-  shared ??= openGpu(dawnGpu());
-  return openOn(await shared, source, options, store);
+  return openOn(await sharedGpu(), source, options, store);
 }
 
 /** As `openFixture`, on a device of its own. */

@@ -1,6 +1,7 @@
 // What a chat relies on where experts come and go, on Node's Dawn.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { moeLayers } from '../../src/engine/session-buffers.ts';
 import { ExpertsUnavailableError, GpuBudgetError, PinError } from '../../src/residency/paging-errors.ts';
 import { SourceError } from '../../src/shards/errors.ts';
 import { PathSource } from '../../src/shards/sources/path.ts';
@@ -98,7 +99,16 @@ describe('sessions in a GPU budget', () => {
     open.model.dispose();
   });
 
-  it('a budget that does not hold one token is refused by name', async () => {
-    await expect(openFixture(FOLDER, { gpuBudget: 1000 })).rejects.toThrow(GpuBudgetError);
+  it('take a budget that is just enough for one token, and refuse one byte less with both numbers', async () => {
+    const refused = await openFixture(FOLDER, { gpuBudget: 1000 }).catch((error: unknown) => error);
+    if (!(refused instanceof GpuBudgetError)) throw new Error(`expected GpuBudgetError, got ${String(refused)}`);
+    const { needed } = refused;
+    expect(refused.message).toMatch(new RegExp(`1000 bytes.*at least ${needed}`));
+    await expect(openFixture(FOLDER, { gpuBudget: needed - 1 })).rejects.toMatchObject({ name: 'GpuBudgetError', budget: needed - 1, needed });
+    const open = await openFixture(FOLDER, { ...OPTIONS, gpuBudget: needed });
+    expect(open.model.weights.bytes).toBe(needed);
+    for (const { index, ffn } of moeLayers(open.model.spec)) expect(open.model.weights.experts(index).slotCount).toBe(ffn.topK);
+    expect(await generate(open, PROMPT, 4)).toEqual(await generate(resident, PROMPT, 4));
+    open.model.dispose();
   });
 });

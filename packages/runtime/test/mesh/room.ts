@@ -1,6 +1,4 @@
 import { join as joinPath } from 'node:path';
-import { dawnGpu } from '../../../shaders/test/harness/dawn.ts';
-import { requestGpu, type GpuDevice } from '../../src/engine/device.ts';
 import { MeshNode } from '../../src/engine/experts/mesh-node.ts';
 import { LoadedModel } from '../../src/engine/loaded-model.ts';
 import { moeLayers } from '../../src/engine/session-buffers.ts';
@@ -10,6 +8,8 @@ import { specFromGguf } from '../../src/model/families/index.ts';
 import { openModel } from '../../src/shards/open-model.ts';
 import { PathSource } from '../../src/shards/sources/path.ts';
 import { NO_STORE } from '../../src/shards/store/none.ts';
+import { sharedGpu } from '../engine/open-fixture.ts';
+import type { TestGpu } from '../engine/open-on.ts';
 import { MemoryLink } from './memory-link.ts';
 
 /** Long enough for kernels to be compiled on a CPU: nobody is stood in for unless a test wants it. */
@@ -48,9 +48,7 @@ export interface RoomOptions {
 
 /** A fixture's model in a room: expert e of each layer is at tab e mod tabs, the first of which is home. */
 export async function openRoom(folder: string, { tabs, mesh = {}, budget = `${Math.floor(99 / tabs)}%`, replicas = 1, ...load }: RoomOptions): Promise<TestRoom> {
-  const gpu = await requestGpu(dawnGpu());
-  const stray: string[] = [];
-  gpu.device.addEventListener('uncapturederror', ({ error }) => stray.push(error.message));
+  const gpu = await sharedGpu();
   const options = { ...PATIENT, ...mesh };
   const bans: { readonly peer: string; readonly reason: string }[] = [];
   const open = async (name: string): Promise<Tab> => openTab(gpu, folder, name, { contextLength: 128, ...load, gpuBudget: budget }, options, bans);
@@ -71,21 +69,20 @@ export async function openRoom(folder: string, { tabs, mesh = {}, budget = `${Ma
     home,
     helpers,
     links,
-    stray,
+    stray: gpu.stray,
     bans,
     dispose() {
       for (const { mesh: node, model } of [home, ...helpers]) {
         node.dispose();
         model.dispose();
       }
-      gpu.device.destroy();
     },
   };
 }
 
-async function openTab(gpu: GpuDevice, folder: string, name: string, load: { contextLength: number; gpuBudget: string }, options: MeshOptions, bans: TestRoom['bans']): Promise<Tab> {
+async function openTab(gpu: TestGpu, folder: string, name: string, load: { contextLength: number; gpuBudget: string }, options: MeshOptions, bans: TestRoom['bans']): Promise<Tab> {
   const { gguf, loader } = await openModel(new PathSource(joinPath(folder, 'model.gguf')), NO_STORE);
-  const model = await LoadedModel.allocate(gpu, await specFromGguf(gguf), gguf, load);
+  const model = await LoadedModel.allocate(gpu, await specFromGguf(gguf), gguf, load, gpu.shaders);
   await loader.loadAll(loader.plan.shards.filter(({ kind }) => kind === 'trunk'), (shard, bytes) => model.upload(shard, bytes));
   await model.prepare(loader);
   await model.ready();

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseBudget, slotQuotas } from '../../src/residency/budget.ts';
 import { GpuBudgetError } from '../../src/residency/paging-errors.ts';
@@ -41,5 +42,23 @@ describe('slotQuotas', () => {
     expect(slotQuotas({ bytes: 2600 }, 1000, [layer, layer])).toEqual([8, 8]);
     expect(() => slotQuotas({ bytes: 2599 }, 1000, [layer, layer])).toThrow(GpuBudgetError);
     expect(() => slotQuotas({ bytes: 2599 }, 1000, [layer, layer])).toThrow(/2599.*2600/);
+  });
+
+  it('takes just enough for any layers, and not a byte less', () => {
+    const demand = fc.record({ experts: fc.integer({ min: 1, max: 64 }), topK: fc.integer({ min: 1, max: 8 }), expertBytes: fc.integer({ min: 1, max: 1e7 }) });
+    fc.assert(
+      fc.property(fc.array(demand, { minLength: 1, maxLength: 8 }), fc.nat({ max: 1e9 }), (layers, trunk) => {
+        const tokens = layers.map(({ experts, topK }) => Math.min(experts, topK));
+        const needed = layers.reduce((sum, { expertBytes }, i) => sum + (tokens[i] ?? 0) * expertBytes, trunk);
+        expect(slotQuotas({ bytes: needed }, trunk, layers)).toEqual(tokens);
+        expect(() => slotQuotas({ bytes: needed - 1 }, trunk, layers)).toThrow(expect.objectContaining({ name: 'GpuBudgetError', budget: needed - 1, needed }));
+        // One expert more fits where one byte less does not suffice for it.
+        const least = Math.min(...layers.flatMap(({ experts, expertBytes }, i) => (experts > (tokens[i] ?? 0) ? [expertBytes] : [])));
+        if (!Number.isFinite(least)) return;
+        const slots = (bytes: number) => slotQuotas({ bytes }, trunk, layers).reduce((a, b) => a + b);
+        expect(slots(needed + least)).toBe(slots(needed) + 1);
+        expect(slots(needed + least - 1)).toBe(slots(needed));
+      }),
+    );
   });
 });
