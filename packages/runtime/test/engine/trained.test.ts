@@ -8,9 +8,10 @@ const END_OF_TEXT = 0;
 
 for (const { model, prompts } of trainedModels()) {
   describe(model, () => {
+    const path = join(import.meta.dirname, '../../../demo/models', model);
     let open: OpenFixture;
     beforeAll(async () => {
-      open = await openFile(join(import.meta.dirname, '../../../demo/models', model), { contextLength: 128 });
+      open = await openFile(path, { contextLength: 128 });
     });
     afterAll(() => open?.model.dispose());
 
@@ -22,6 +23,20 @@ for (const { model, prompts } of trainedModels()) {
       expect(ids).toEqual(greedy);
       expect(finishReason).toBe(ended ? 'stop' : 'length');
       expect(open.stray).toEqual([]);
+    });
+
+    it('writes the same in a budget of a quarter of its experts, and foretells most of what the next layer chooses', async () => {
+      const { ids: promptIds = [], greedy = [] } = prompts[1] ?? {};
+      const { model: paged, stray } = await openFile(path, { contextLength: 128, gpuBudget: '25%' });
+      const session = await paged.createSession();
+      const { ids } = await session.generate({ promptIds, maxTokens: 24, stopIds: [] }, {});
+      const { chosen, foretold, fetched, used } = paged.context.paged?.prefetch?.counts ?? { chosen: 0, foretold: 0, fetched: 0, used: 0 };
+      paged.dispose();
+      console.log(`${model}: ${((100 * foretold) / chosen).toFixed(1)}% of ${chosen} choices were foretold; ${used} of ${fetched} experts that were fetched ahead were used`);
+      expect(ids).toEqual(greedy.slice(0, 24));
+      expect(stray).toEqual([]);
+      expect(foretold / chosen).toBeGreaterThan(0.4);
+      expect(used / fetched).toBeGreaterThan(0.3);
     });
   });
 }
