@@ -2,7 +2,7 @@
 // `npm test -- lint vitest`. Every stage runs even where one before it failed; the last line sums all up.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findChromium } from './browser.mjs';
 import { findFirefox, findLlvmpipeIcd } from './firefox.mjs';
@@ -37,6 +37,7 @@ const STAGES = [
     env: { PLAYWRIGHT_JSON_OUTPUT_NAME: playwrightReport },
     count: countPlaywright,
   },
+  { name: 'mesh-soak', command: [process.execPath, join(root, 'bench/bench.mjs'), 'mesh-soak', '--minutes', '2'] },
 ];
 
 const wanted = process.argv.slice(2);
@@ -76,7 +77,7 @@ function runStage({ name, command, env, count }) {
   console.log(`\n--- ${name}`);
   const [program = '', ...args] = command;
   const started = Date.now();
-  const { status } = spawnSync(join(root, 'node_modules/.bin', program), args, {
+  const { status } = spawnSync(resolve(root, 'node_modules/.bin', program), args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...env },

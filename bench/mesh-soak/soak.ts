@@ -6,6 +6,7 @@ import { Tab, type Footprint } from './tab.ts';
 
 const MAX_TOKENS = 24;
 const MOST_HELPERS = 3;
+const MOST_CONVERSATIONS = 3;
 /** The heap may be so much larger at the end: pages keep what they have compiled. */
 const HEAP_SLACK_BYTES = 2e6;
 
@@ -60,7 +61,9 @@ export async function soak({ browser, folder, relay, minutes, seed }: SoakSetup,
   const converse = async () => {
     const prompt = prompts[random.int(prompts.length)];
     if (!prompt) throw new Error('the fixture has no prompts');
-    const length = 1 + random.int(Math.min(MAX_TOKENS, prompt.robust_tokens));
+    const most = Math.min(MAX_TOKENS, prompt.robust_tokens);
+    // The first round is as large as any, so that what is made once is made then.
+    const length = count.rounds === 1 ? most : 1 + random.int(most);
     const { ids, remoteChoices, failovers } = await home.answer(prompt.ids, length);
     if (ids.join() !== prompt.greedy.slice(0, length).join()) faults.push(`round ${count.rounds}: tokens ${ids.join()} instead of ${prompt.greedy.slice(0, length).join()}`);
     count.answers++;
@@ -87,14 +90,13 @@ export async function soak({ browser, folder, relay, minutes, seed }: SoakSetup,
   do {
     count.rounds++;
     const helpers = [await enter()];
-    const conversations = Array.from({ length: 1 + random.int(3) }, converse);
+    const conversations = Array.from({ length: count.rounds === 1 ? MOST_CONVERSATIONS : 1 + random.int(MOST_CONVERSATIONS) }, converse);
     while (helpers.length < 1 + random.int(MOST_HELPERS)) helpers.push(await enter());
     if (random.uniform() < 0.5) await Promise.all(conversations);
     await Promise.all(helpers.map(goAway));
     await Promise.all(conversations);
     await home.alone().catch(() => faults.push(`round ${count.rounds}: connections stay open though nobody is there`));
     last = await home.footprint();
-    // What is made once and kept is there by then.
     if (performance.now() - begun > (minutes * 60_000) / 3) first ??= last;
     emit(`round ${count.rounds}: ${count.answers} answers, ${count.joins} joins, ${JSON.stringify(last)}`);
   } while (performance.now() - begun < minutes * 60_000);

@@ -33,6 +33,9 @@ export interface Answer {
   /** Experts that peers computed, and parts that home computed in a peer's stead. */
   readonly remoteChoices: number;
   readonly failovers: number;
+  /** Milliseconds a token after the first, and frames in both directions. */
+  readonly tokenMs: number;
+  readonly messagesPerToken: number;
 }
 
 /** What must not grow. */
@@ -69,11 +72,14 @@ export class Tab {
   }
 
   /** Opens a room and gives its link. */
-  openRoom(relay: string): Promise<string> {
-    return this.job.page.evaluate(async (url) => {
-      window.soak.room = await window.soak.model.mesh.open({ relay: url });
-      return window.soak.room.link;
-    }, relay);
+  openRoom(relay: string, conditions: Conditions = { rtt: 0, jitter: 0, loss: 0 }): Promise<string> {
+    return this.job.page.evaluate(
+      async (given) => {
+        window.soak.room = await window.soak.model.mesh.open(given);
+        return window.soak.room.link;
+      },
+      { relay, conditions },
+    );
   }
 
   join(link: string, conditions: Conditions): Promise<void> {
@@ -108,7 +114,8 @@ export class Tab {
             const next = await generation.next();
             if (!next.done) continue;
             const { ids, stats } = next.value;
-            return { ids, remoteChoices: stats.mesh?.remoteChoices ?? 0, failovers: stats.mesh?.failovers ?? 0 };
+            const { remoteChoices = 0, failovers = 0, decodeMessages = 0, decodeTokens = 0 } = stats.mesh ?? {};
+            return { ids, remoteChoices, failovers, tokenMs: stats.decodeMs / Math.max(1, ids.length - 1), messagesPerToken: decodeMessages / Math.max(1, decodeTokens) };
           }
         } finally {
           await session.dispose();

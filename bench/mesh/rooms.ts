@@ -68,20 +68,15 @@ export async function measureRooms(emit: Emit): Promise<RoomsReport> {
   return { model: OLMOE.name, rows };
 }
 
+/** In each cell milliseconds and messages of a token. */
 export function showRooms({ model, rows }: RoomsReport): string {
   const head = ['profile', 'peers', ...WAYS.map(({ name }) => name)];
-  const shown = (of: (way: WayResult) => string, conversations: number) =>
-    table(head, rows.filter((row) => row.conversations === conversations).map(({ profile, peers, ways }) => [profile, String(peers), ...ways.map(of)]));
-  const time = ({ tokenMs }: WayResult) => digits(tokenMs);
-  const messages = ({ messagesPerToken }: WayResult) => digits(messagesPerToken);
+  const cell = ({ tokenMs, messagesPerToken }: WayResult) => `${digits(tokenMs)} · ${messagesPerToken.toFixed(0)}`;
+  const shown = (conversations: number) => table(head, rows.filter((row) => row.conversations === conversations).map(({ profile, peers, ways }) => [profile, String(peers), ...ways.map(cell)]));
   return [
-    `${model}, up to ${MOST_TABS} tabs with a conversation each: milliseconds a token`,
-    shown(time, 1),
-    'the same: messages a token',
-    shown(messages, 1),
-    `${model}, one tab with eight conversations: milliseconds from a token to the next of a conversation`,
-    shown(time, 8),
-    'the same: messages a token',
-    shown(messages, 8),
+    `${model}, up to ${MOST_TABS} tabs with a conversation each: milliseconds a token · messages a token`,
+    shown(1),
+    `${model}, one tab with eight conversations: milliseconds from a token to the next of a conversation · messages a token`,
+    shown(8),
   ].join('\n\n');
 }

@@ -4,6 +4,7 @@ import { compareCommand } from '../compare/command.ts';
 import { demoCommand } from '../demo/command.ts';
 import { loadCommand } from '../compare/load-command.ts';
 import { meshCommand } from '../mesh/command.ts';
+import { meshCostCommand } from '../mesh-cost/command.ts';
 import { meshSoakCommand } from '../mesh-soak/command.ts';
 import { moeBlockCommand } from '../moe-block/command.ts';
 import { onDemandCommand } from '../on-demand/command.ts';
@@ -25,6 +26,7 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   ondemand: onDemandCommand,
   profile: profileCommand,
   mesh: meshCommand,
+  'mesh-cost': meshCostCommand,
   'mesh-soak': meshSoakCommand,
   perplexity: perplexityCommand,
   residency: residencyCommand,
