@@ -1,5 +1,4 @@
-import { writeFileSync } from 'node:fs';
-import { text, type Options } from '../../packages/cli/src/args.ts';
+import type { Options } from '../../packages/cli/src/args.ts';
 import { print } from '../src/command.ts';
 import { measureMap, showMap, type MapReport } from './map.ts';
 import { measureRooms, showRooms, type RoomsReport } from './rooms.ts';
@@ -14,7 +13,5 @@ interface MeshReport {
 export async function meshCommand(options: Options): Promise<void> {
   const emit = (message: string) => void process.stderr.write(`${message}\n`);
   const report: MeshReport = { command: 'mesh', rooms: await measureRooms(emit), map: await measureMap(emit) };
-  const out = text(options, 'out');
-  if (out !== undefined) writeFileSync(out, `${JSON.stringify(report)}\n`);
   await print(options, report, ({ rooms, map }) => [showRooms(rooms), showMap(map)].join('\n\n'));
 }

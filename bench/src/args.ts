@@ -37,7 +37,7 @@ const COMMANDS = {
     help: { type: 'boolean', short: 'h' },
     tolerance: { type: 'string' },
   },
-  mesh: { json: { type: 'boolean' }, out: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } },
+  mesh: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   'mesh-cost': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, runs: { type: 'string' }, fixture: { type: 'string' } },
   'mesh-soak': {
     json: { type: 'boolean' },
@@ -72,7 +72,7 @@ npm run bench -- moe-block [--model PATH] [--tokens 512]                  the Mo
 npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled]   where a token's and a prefill chunk's time goes
 npm run bench -- ondemand  [--model PATH] [--prompt-tokens 64] [--gen-tokens 64] [--runs 3]   decode all resident, in budgets of 100% and 50%, and its bound
 npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's
-npm run bench -- mesh      [--out FILE]                                    rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers
+npm run bench -- mesh                                                      rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers
 npm run bench -- mesh-cost [--runs 3] [--fixture FOLDER]                   a token in a room of two tabs over WebRTC beside one alone, at 5, 20 and 50 ms, batch 1 and 8
 npm run bench -- mesh-soak [--minutes 2] [--seed N] [--fixture FOLDER]     a room with random joins, leaves, losses and conversations; fails on a wrong token or a leak
 npm run bench -- residency [--trace FILE]                                  hit rates of eviction policies on router traces, ours beside LRU, LFU and the optimum
