@@ -25,7 +25,7 @@ export interface HandshakeOptions {
   /** Which end of the connection we are. */
   readonly end: 'offerer' | 'answerer';
   /** The key, 32 hex digits, that we share with one who has this role. */
-  readonly keyFor: (role: Role) => string;
+  readonly keyFor: (role: Role) => string | Promise<string>;
   /** Of our own and the other's DTLS certificate, as our SDP has them. */
   readonly fingerprints: { readonly own: string; readonly other: string };
   /** Name that the other side must have. */
@@ -63,7 +63,7 @@ async function exchange(control: ControlChannel, { self, end, keyFor, fingerprin
   const transcript = isOfferer ? [own, other] : [other, own];
   const channel = isOfferer ? [fingerprints.own, fingerprints.other] : [fingerprints.other, fingerprints.own];
   const otherEnd = isOfferer ? 'answerer' : 'offerer';
-  const mac = await Mac.of(keyFor(other.role));
+  const mac = await Mac.of(await keyFor(other.role));
   control.send({
     type: 'proof',
     secret: await mac.make([end, ...transcript.map(helloText)]),

@@ -55,6 +55,20 @@ describe('a room', () => {
     await new Events(guest).until(({ joined }) => joined.some(({ name }) => name === late.self));
   });
 
+  test('a connection that is lost is made anew', async () => {
+    const host = await rooms.host();
+    const guest = await rooms.join(host.invitation);
+    const [atHost, atGuest] = [new Events(host), new Events(guest)];
+    host.peers[0]?.connection.rtc.close();
+    await Promise.all([atHost, atGuest].map((events) => events.until(({ joined, left }) => joined.length === 2 && left.length === 1)));
+    expect(host.peers.map(({ name }) => name)).toEqual([guest.self]);
+    const [, again] = atGuest.joined;
+    if (!again) throw new Error('nobody has come');
+    const frames = new Frames(host.peers[0]?.link ?? again.link);
+    await again.link.send(random(10));
+    await frames.until(({ received }) => received.length === 1);
+  });
+
   test('a relay that is lost is found again; who is in notices nothing', async () => {
     const sockets: WebSocket[] = [];
     const watched = new Rooms(relay.url, webSocketSignalling(relay.url, (url) => {

@@ -9,18 +9,23 @@ import type { ControlMessage } from '../transport/control-channel.ts';
 import { MovedLink } from '../transport/moved-link.ts';
 import { BulkLink } from './bulk-link.ts';
 
+/** How a peer went: one of both sides wanted it, nobody did, or the peer broke the rules. */
+export type PeerEnd = 'left' | 'lost' | 'violation';
+
 /** A connection whose other end has shown its right to be in the room. */
 export class ConnectedPeer implements RoomPeer {
   readonly link: PeerLink;
   readonly bulk: BulkLink;
   #heartbeat: Heartbeat | undefined;
   hello: PeerHello = readHello({});
-  #end: { readonly reason: string } | undefined;
-  #onEnd: ((reason: string) => void) | undefined;
+  #end: { readonly reason: string; readonly how: PeerEnd } | undefined;
+  #onEnd: ((reason: string, how: PeerEnd) => void) | undefined;
 
   constructor(
     readonly name: string,
     readonly connection: Connection,
+    /** Whether we began it: then it is on us to begin another one when it is lost. */
+    readonly isOurs: boolean,
     limits: LinkLimits,
     options: ConnectionOptions,
   ) {
@@ -38,38 +43,42 @@ export class ConnectedPeer implements RoomPeer {
    * @param onMessage gets what is no heart-beat
    * @param onEnd once, when the peer is gone
    */
-  begin(onMessage: (message: ControlMessage) => void, onEnd: (reason: string) => void): void {
+  begin(onMessage: (message: ControlMessage) => void, onEnd: (reason: string, how: PeerEnd) => void): void {
     this.#onEnd = onEnd;
     const { control } = this.connection;
     const heartbeat = new Heartbeat(control, () => this.end('it does not answer any more'));
     this.#heartbeat = heartbeat;
     control.listen({
       onMessage: (message) => {
-        if (message['type'] === 'bye') this.end(typeof message['reason'] === 'string' ? message['reason'].slice(0, 200) : 'it left');
+        if (message['type'] === 'bye') this.#finish(typeof message['reason'] === 'string' ? message['reason'].slice(0, 200) : 'it left', 'left');
         else if (message['type'] === 'signal') this.bulk.receive(parseSignal(message['signal']));
         else if (!heartbeat.receive(message)) onMessage(message);
       },
       onClose: (error) => this.end(error === undefined ? 'its connection is gone' : textOf(error), error),
     });
-    if (this.#end) onEnd(this.#end.reason);
+    if (this.#end) onEnd(this.#end.reason, this.#end.how);
   }
 
   /** Takes leave. */
   leave(reason: string): void {
     this.connection.control.send({ type: 'bye', reason });
-    this.end(reason);
+    this.#finish(reason, 'left');
   }
 
   /** @param violation what it did against the rules */
   end(reason: string, violation?: unknown): void {
+    this.#finish(reason, violation === undefined ? 'lost' : 'violation');
+  }
+
+  #finish(reason: string, how: PeerEnd): void {
     if (this.#end) return;
-    this.#end = { reason };
+    this.#end = { reason, how };
     this.#heartbeat?.stop();
     this.link.close(reason);
     this.bulk.close(reason);
-    if (violation === undefined) this.connection.close();
-    else this.connection.cut();
-    this.#onEnd?.(reason);
+    if (how === 'violation') this.connection.cut();
+    else this.connection.close();
+    this.#onEnd?.(reason, how);
   }
 }
 

@@ -8,9 +8,11 @@ import type { OpenSignalling } from '../signalling/signalling.ts';
 import type { Connection, ConnectionOptions } from '../transport/connection.ts';
 import type { ControlMessage } from '../transport/control-channel.ts';
 import { Dialler } from './dialler.ts';
-import { ConnectedPeer } from './peer.ts';
+import { ConnectedPeer, type PeerEnd } from './peer.ts';
 
 const MAX_PEERS = 32;
+/** So often a connection to one peer is begun anew after it was lost. */
+const MAX_REDIALS = 3;
 
 export interface RoomOptions extends ConnectionOptions {
   /** What others are told of us. */
@@ -62,10 +64,13 @@ export class Room implements Membership {
   /** Connections whose peers are not in the room yet. */
   readonly #meeting = new Set<Connection>();
   readonly #banned = new Set<string>();
+  readonly #redials = new Map<string, number>();
   readonly #dialler: Dialler;
   readonly #limits: LinkLimits;
   #invitation: Invitation;
-  #key: string | undefined;
+  /** Of the members; a guest waits for it. */
+  #key: Promise<string>;
+  #setKey: (key: string) => void = () => {};
   #handlers: MembershipHandlers | undefined;
   #isClosed = false;
   /** Called when somebody has come or gone. */
@@ -80,7 +85,7 @@ export class Room implements Membership {
     readonly options: RoomOptions,
   ) {
     this.#invitation = invitation;
-    this.#key = key;
+    this.#key = key === undefined ? new Promise((known) => (this.#setKey = known)) : Promise.resolve(key);
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.#dialler = new Dialler(signalling, options, (connection) => this.#accept(connection), (error) => options.onWarning?.(error));
   }
@@ -115,7 +120,7 @@ export class Room implements Membership {
     if (!this.isHost) return;
     this.revokeInvitation();
     const key = randomHex(16);
-    this.#key = key;
+    this.#key = Promise.resolve(key);
     for (const { connection } of this.#peers.values()) connection.control.send({ type: 'key', key });
   }
 
@@ -136,7 +141,7 @@ export class Room implements Membership {
     const { type, reason, key, members, hello } = (await control.next()) ?? { type: 'refused' };
     if (type === 'refused') throw new AdmissionError(reason === 'full' ? 'full' : 'refused');
     if (type !== 'admitted' || !isHex128(key) || !Array.isArray(members)) throw new HandshakeError('malformed');
-    this.#key = key;
+    this.#setKey(key);
     this.#add(peer, readHello(hello));
     await Promise.all(members.filter(isHex128).slice(0, MAX_PEERS).map((name) => this.#visit(name)));
   }
@@ -147,12 +152,14 @@ export class Room implements Membership {
       const { peer } = await this.#meet(await this.#dialler.dial(name), 'offerer', 'member');
       await this.#greet(peer);
     } catch (error) {
+      // It has left meanwhile.
+      if (error instanceof AdmissionError && error.reason === 'absent') return;
       this.options.onWarning?.(error instanceof Error ? error : new SignallingError(this.#invitation.relay, String(error)));
     }
   }
 
   async #accept(connection: Connection): Promise<void> {
-    if (this.#banned.has(connection.peer) || this.#peers.has(connection.peer)) throw new AdmissionError('refused');
+    if (this.#banned.has(connection.peer)) throw new AdmissionError('refused');
     try {
       const { peer, role } = await this.#meet(connection, 'answerer', this.isHost ? 'host' : 'member');
       if (role === 'guest') await this.#admit(peer);
@@ -171,7 +178,7 @@ export class Room implements Membership {
     };
     if (this.#peers.size >= (this.options.maxPeers ?? MAX_PEERS)) refuse('full');
     if (!((await this.options.ask?.({ name: peer.name, hello })) ?? true) || this.#isClosed) refuse('refused');
-    control.send({ type: 'admitted', key: this.#key, members: [...this.#peers.keys()], hello: this.options.hello });
+    control.send({ type: 'admitted', key: await this.#key, members: [...this.#peers.keys()], hello: this.options.hello });
     this.#add(peer, hello);
   }
 
@@ -191,7 +198,7 @@ export class Room implements Membership {
         peer: connection.peer,
         fingerprints: connection.fingerprints(),
         keyFor: (others) => this.#keyBetween(role, others),
-        onProven: () => void (peer = new ConnectedPeer(connection.peer, connection, this.#limits, this.options)),
+        onProven: () => void (peer = new ConnectedPeer(connection.peer, connection, end === 'offerer', this.#limits, this.options)),
       });
       if (!peer) throw new HandshakeError('closed');
       return { peer, role: other.role };
@@ -203,32 +210,37 @@ export class Room implements Membership {
   }
 
   /** Guest and host share the link's secret, members the room's key. */
-  #keyBetween(own: Role, other: Role): string {
-    const isEntry = (own === 'guest' && other === 'host') || (own === 'host' && other === 'guest');
-    const isInside = own !== 'guest' && other !== 'guest';
-    const key = isEntry ? this.#invitation.secret : isInside ? this.#key : undefined;
-    if (key === undefined) throw new HandshakeError('malformed');
-    return key;
+  #keyBetween(own: Role, other: Role): string | Promise<string> {
+    if ((own === 'guest' && other === 'host') || (own === 'host' && other === 'guest')) return this.#invitation.secret;
+    if (own === 'guest' || other === 'guest') throw new HandshakeError('malformed');
+    return this.#key;
   }
 
   #add(peer: ConnectedPeer, hello: PeerHello): void {
-    if (this.#isClosed || this.#peers.has(peer.name)) return peer.leave('it is not needed');
+    if (this.#isClosed) return peer.leave('it has left the room');
+    // It has lost the connection and we have not noticed yet.
+    this.#peers.get(peer.name)?.end('it has come again');
     this.#meeting.delete(peer.connection);
     this.#peers.set(peer.name, peer);
     peer.hello = hello;
     this.#handlers?.onJoin(peer);
     this.onChange();
-    peer.begin((message) => this.#receive(peer, message), (reason) => this.#remove(peer, reason));
+    peer.begin((message) => this.#receive(peer, message), (reason, how) => this.#remove(peer, reason, how));
   }
 
   #receive(peer: ConnectedPeer, { type, key }: ControlMessage): void {
-    if (type === 'key' && peer.name === this.#invitation.room && isHex128(key)) this.#key = key;
+    if (type === 'key' && peer.name === this.#invitation.room && isHex128(key)) this.#key = Promise.resolve(key);
   }
 
-  #remove(peer: ConnectedPeer, reason: string): void {
+  #remove(peer: ConnectedPeer, reason: string, how: PeerEnd): void {
     this.#peers.delete(peer.name);
     this.#handlers?.onLeave(peer.name, reason);
     this.onChange();
+    if (how === 'violation') return this.ban(peer.name, reason);
+    const redials = this.#redials.get(peer.name) ?? 0;
+    if (how === 'left' || !peer.isOurs || this.#isClosed || this.#banned.has(peer.name) || redials >= MAX_REDIALS) return;
+    this.#redials.set(peer.name, redials + 1);
+    void this.#visit(peer.name);
   }
 }
 
