@@ -14,9 +14,10 @@ test.beforeAll(async () => {
 });
 test.afterAll(() => pages.close());
 
-/** Loads the model in a tab, with slots for half of the experts. */
-async function load(page: Page): Promise<void> {
-  // Counts the channels that go to the worker.
+const LOAD = { contextLength: 64, gpuBudget: '50%', store: 'none' } as const;
+
+/** A page that counts the channels that go to its worker. */
+async function visit(page: Page): Promise<void> {
   await page.addInitScript(() => {
     window.movedChannels = 0;
     const post = MessagePort.prototype.postMessage;
@@ -26,9 +27,6 @@ async function load(page: Page): Promise<void> {
     };
   });
   await page.goto(pages.url);
-  await page.evaluate(async (url) => {
-    window.model = await window.gatefold.load(url, { contextLength: 64, gpuBudget: '50%', store: 'none' });
-  }, `${pages.url}${FIXTURE}/model.gguf`);
 }
 
 function generate(page: Page, promptIds: readonly number[]) {
@@ -47,16 +45,19 @@ function generate(page: Page, promptIds: readonly number[]) {
 
 test('a second tab joins by the link and computes experts; when it closes, the answer goes on', async ({ context, baseURL }) => {
   const [host, guest] = [await context.newPage(), await context.newPage()];
-  await Promise.all([load(host), load(guest)]);
-  const relay = `${baseURL?.replace('http', 'ws')}/gatefold-relay`;
-  const link = await host.evaluate(async (url) => {
-    window.room = await window.model.mesh.open({ relay: url });
-    return window.room.link;
-  }, relay);
+  await Promise.all([visit(host), visit(guest)]);
+  const link = await host.evaluate(
+    async ({ url, relay, load }) => {
+      window.model = await window.gatefold.load(url, load);
+      window.room = await window.model.mesh.open({ relay, modelUrl: url });
+      return window.room.link;
+    },
+    { url: `${pages.url}${FIXTURE}/model.gguf`, relay: `${baseURL?.replace('http', 'ws')}/gatefold-relay`, load: LOAD },
+  );
   expect(link).toContain('#room=');
-  await guest.evaluate(async (url) => {
-    window.room = await window.model.mesh.join(url);
-  }, link);
+  await guest.evaluate(async (given) => {
+    Object.assign(window, await window.mesh.joinRoom(given.link, { load: given.load }));
+  }, { link, load: LOAD });
   const peers = await host.evaluate(() => window.room.peers);
   expect(peers).toMatchObject([{ kind: 'page' }]);
   for (const page of [host, guest]) expect(await page.evaluate(() => window.movedChannels)).toBe(1);

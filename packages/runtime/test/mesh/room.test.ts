@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { WebSocket } from 'ws';
+import { joinRoom } from '../../src/client/join-room.ts';
 import { invitationLink, isInvitation, parseInvitation } from '../../src/mesh/invitation.ts';
 import { webSocketSignalling } from '../../src/mesh/signalling/websocket.ts';
 import { Events, Frames, openSocket, PATIENT, Rooms, runRelay, type RunningRelay } from './rooms.ts';
@@ -111,6 +112,11 @@ describe('a room', () => {
     await atGood.until(({ joined }) => joined.some(({ name }) => name === late.self));
     expect(late.peers.map(({ name }) => name).sort()).toEqual([host.self, good.self].sort());
   });
+});
+
+test('a link without a model is none to join by alone', async () => {
+  const link = invitationLink('https://example.org/', { room: 'a'.repeat(32), secret: 'b'.repeat(32), relay: 'wss://relay.example' });
+  await expect(joinRoom(link)).rejects.toMatchObject({ code: 'invitation' });
 });
 
 test('invitations', () => {
