@@ -187,10 +187,10 @@ export class ModelWeights {
       if (ffn.kind !== 'moe') return [];
       const { experts, topK, activation } = ffn;
       const layout = this.#ffnLayout(`blk.${index}.`, '_exps', experts, activation);
-      return [{ index, layout, experts, topK, expertBytes: (layout.gateUp.slotWords + layout.down.slotWords) * 4 }];
+      return [{ index, layout, table: this.#slotTable(layout), experts, topK, expertBytes: (layout.gateUp.slotWords + layout.down.slotWords) * 4 }];
     });
     const slotCounts = quotas?.(this.memory.bytes, layers);
-    for (const [i, { index, layout }] of layers.entries()) this.#experts.set(index, this.#placeFfn(layout, slotCounts?.[i]));
+    for (const [i, { index, layout, table }] of layers.entries()) this.#experts.set(index, this.#placeFfn(layout, slotCounts?.[i], table));
   }
 
   #ffnLayout(block: string, ending: FfnEnding, experts: number, activation: Activation): FfnLayout {
@@ -199,11 +199,15 @@ export class ModelWeights {
   }
 
   /** @param slotCount slots that experts come and go in; without it each has one of its own */
-  #placeFfn({ name, experts, gateUp, down }: FfnLayout, slotCount?: number): PlacedExperts {
-    const slots = this.memory.storage(`${name}_slots`, experts * 4);
+  #placeFfn(layout: FfnLayout, slotCount?: number, slots = this.#slotTable(layout)): PlacedExperts {
+    const { experts, gateUp, down } = layout;
     this.memory.device.queue.writeBuffer(slots, 0, Uint32Array.from({ length: experts }, (_, expert) => (slotCount === undefined ? expert : ABSENT)));
     const count = slotCount ?? experts;
     return { gateUp: this.#placePool(gateUp, count), down: this.#placePool(down, count), slots, slotCount: count };
+  }
+
+  #slotTable({ name, experts }: FfnLayout): GPUBuffer {
+    return this.memory.storage(`${name}_slots`, experts * 4);
   }
 
   /** Matrices over one input, and one bias for all their outputs where any of them has one. */
