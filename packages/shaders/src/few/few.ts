@@ -1,2 +1,3 @@
 export * from './gemm.ts';
 export * from './grouped.ts';
+export * from './stack-rows.ts';

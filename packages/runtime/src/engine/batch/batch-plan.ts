@@ -1,4 +1,5 @@
 import { MOST_FEW, type Step } from '@gatefold/shaders';
+import { stackRows } from '@gatefold/shaders/few';
 import type { AttentionSpec, LayerSpec, ModelSpec } from '../../model/spec.ts';
 import { allLogitsSteps } from '../all-logits.ts';
 import { ffnSteps } from '../ffn.ts';
@@ -32,12 +33,14 @@ interface RowScratch {
   readonly sampler: GPUBuffer;
   readonly partials: ReadonlyMap<number, GPUBuffer>;
   readonly query: GPUBuffer;
+  /** What attention gives. */
+  readonly attended: GPUBuffer;
 }
 
 /** Whether sessions of the model can run as rows of one pass: attention over caches alone, and rows that bindings can start at. */
 export function isBatchable(spec: ModelSpec): spec is ModelSpec & { readonly layers: readonly AttentionLayer[] } {
   if (spec.hiddenSize % ALIGNMENT !== 0) return false;
-  return spec.layers.every(({ attention }) => attention.kind === 'gqa' && qkvWidth(attention) % ALIGNMENT === 0 && (attention.heads * attention.valueDim) % ALIGNMENT === 0);
+  return spec.layers.every(({ attention }) => attention.kind === 'gqa' && qkvWidth(attention) % ALIGNMENT === 0);
 }
 
 /**
@@ -90,7 +93,7 @@ export class BatchPlan {
       const rows = {
         qkv: part(plan.activations('qkv', qkvWidth(attention)), qkvWidth(attention)),
         q: { buffer: own.query },
-        out: part(plan.activations('attention', attention.heads * attention.valueDim), attention.heads * attention.valueDim),
+        out: { buffer: own.attended, size: attendedWidth(attention) * 4 },
         ...(partial ? { partial: { buffer: partial } } : {}),
       };
       return attendSteps(main, session, layer, attention, rows);
@@ -110,8 +113,11 @@ export class BatchPlan {
     const mode = 'prefill';
     const each = layers.map(async (layer) => {
       const mixer = gqaParts({ plan, session, layer, mode }, layer.attention);
-      const [before, after, ffn] = await Promise.all([mixer.before, mixer.after, ffnSteps(plan, session, layer, mode)]);
-      return { before, after: [...after, ...ffn.steps] };
+      const width = attendedWidth(layer.attention);
+      const rows = Array.from({ length: MOST_FEW }, (_, row) => ({ buffer: this.#rowScratch(row).attended, size: width * 4 }));
+      const stack = stackRows(plan.shaders, { label: `layer.${layer.index}.attention_rows`, rows, batch: { buffer: this.batch }, out: { buffer: mixer.out }, width });
+      const [before, stacked, after, ffn] = await Promise.all([mixer.before, stack, mixer.after, ffnSteps(plan, session, layer, mode)]);
+      return { before, after: [...stacked, ...after, ...ffn.steps] };
     });
     const [head, ...done] = await Promise.all([allLogitsSteps(plan, session, logits, this.#stride), ...each]);
     return { layers: done, logits: [...head.norm, ...head.logits] };
@@ -131,10 +137,18 @@ export class BatchPlan {
         return [index, buffer];
       }),
     );
-    const queryWidth = Math.max(...layers.map(({ attention }) => attention.heads * attention.headDim));
-    const scratch = { partials, query: memory.storage(`batch.query.${row}`, queryWidth * 4), sampler: memory.storage(`batch.sampler.${row}`, plan.samplerScratch.size) };
+    const widest = (width: (attention: AttentionSpec) => number) => Math.max(...layers.map(({ attention }) => width(attention)));
+    const scratch = {
+      partials,
+      query: memory.storage(`batch.query.${row}`, widest(({ heads, headDim }) => heads * headDim) * 4),
+      attended: memory.storage(`batch.attended.${row}`, widest(attendedWidth) * 4),
+      sampler: memory.storage(`batch.sampler.${row}`, plan.samplerScratch.size),
+    };
     this.#rows[row] = scratch;
     return scratch;
   }
 }
 
+function attendedWidth({ heads, valueDim }: AttentionSpec): number {
+  return heads * valueDim;
+}
