@@ -57,6 +57,9 @@ export class Conversation {
         message.append(token);
         this.#scroll();
       },
+      keep: (count) => {
+        for (const token of [...message.querySelectorAll('.token')].slice(count)) token.remove();
+      },
       end: () => message.classList.remove('writing'),
     };
   }
@@ -95,5 +98,7 @@ export class Conversation {
 
 export interface Answer {
   add(label: string, choice: Choice): void;
+  /** Takes back all tokens but the first so many. */
+  keep(count: number): void;
   end(): void;
 }

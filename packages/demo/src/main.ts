@@ -128,8 +128,9 @@ async function answer(text: string): Promise<void> {
   }
   const shown = conversation.startAnswer(chat ? '' : text);
   const started = performance.now();
-  let written = '';
+  const written: string[] = [];
   let count = 0;
+  let start = 0;
   let firstAt = 0;
   try {
     const promptIds = chat
@@ -147,9 +148,16 @@ async function answer(text: string): Promise<void> {
       }
       if (count++ === 0) {
         firstAt = performance.now();
+        start = next.value.position;
         numbers.showFirstToken(firstAt - started);
       } else numbers.showDecodeRate(((count - 1) * 1000) / (performance.now() - firstAt));
-      written += next.value.text;
+      // In a room tokens may be taken back: a peer that computed for them was found out.
+      const index = next.value.position - start;
+      if (index < written.length) {
+        written.length = Math.max(0, index);
+        shown.keep(written.length);
+      }
+      written.push(next.value.text);
       heatMap.add(next.value.experts);
       shown.add(next.value.text, next.value.experts);
       void look();
@@ -163,7 +171,7 @@ async function answer(text: string): Promise<void> {
     progress.hide();
     // What the last tokens moved.
     setTimeout(() => void look(), LOOK_MS);
-    if (chat) messages.push({ role: 'assistant', content: written });
+    if (chat) messages.push({ role: 'assistant', content: written.join('') });
     if (answering === mine) {
       stop.hidden = true;
       send.disabled = false;
