@@ -1,7 +1,9 @@
+import { connect } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { PATIENT, runRelay, type RunningRelay } from '../../runtime/test/mesh/rooms.ts';
 import { gatefold, lastLine } from './cli.ts';
+import { openRelay } from '../src/relay/open-relay.ts';
 import type { RelayLimits } from '../src/relay/relay.ts';
 
 const [ROOM, ANNA, BERT] = ['0', 'a', 'b'].map((digit) => digit.repeat(32));
@@ -15,7 +17,7 @@ async function start(limits: Partial<RelayLimits> = {}): Promise<RunningRelay> {
 }
 
 /** A socket whose messages and end can be waited for. */
-async function enter({ url }: RunningRelay, peer = '', { room = ROOM, owner = peer } = {}) {
+async function enter({ url }: { readonly url: string }, peer = '', { room = ROOM, owner = peer } = {}) {
   const socket = new WebSocket(`${url}?room=${room}&peer=${peer}&owner=${owner}`);
   const messages: unknown[] = [];
   let wake = () => {};
@@ -79,6 +81,17 @@ test('rooms are limited in number and size, and end when they are empty', async 
   expect(await (await enter(relay, 'Bert')).closed).toBe(4400);
   anna.socket.close();
   await vi.waitUntil(() => relay.relay.rooms === 0, PATIENT);
+});
+
+test.each(['//', '/%', '/?room=%', '/?room=x'])('an odd address (%s) is refused, and the relay goes on', async (path) => {
+  const relay = await openRelay();
+  const socket = connect(relay.port, '127.0.0.1');
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`);
+  const anna = await enter(relay, ANNA);
+  anna.send({ to: BERT, message: 1 });
+  expect(await anna.next()).toEqual({ absent: BERT });
+  socket.destroy();
+  relay.close();
 });
 
 test('rooms expire', async () => {

@@ -12,7 +12,7 @@ export interface OpenRelay {
 export async function openRelay(host = '127.0.0.1', port = 0): Promise<OpenRelay> {
   const relay = new Relay();
   const server = createServer((_, response) => response.writeHead(426, { 'content-type': 'text/plain' }).end('A relay for rooms of Gatefold: WebSockets only.\n'));
-  relay.attach(server, '/');
+  relay.attach(server);
   const close = () => {
     relay.close();
     server.close();

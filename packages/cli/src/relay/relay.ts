@@ -54,10 +54,12 @@ export class Relay {
     return this.#rooms.size;
   }
 
-  /** Takes WebSockets of a server at this path; those of other paths are left to others. */
-  attach(server: UpgradingServer, path: string): void {
+  /** Takes a server's WebSockets. @param path where others are left to others */
+  attach(server: UpgradingServer, path?: string): void {
     server.on('upgrade', (request, stream, head) => {
-      if (new URL(request.url ?? '', 'ws://relay').pathname === path) this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#enter(socket, request));
+      const [address = '', query = ''] = (request.url ?? '').split('?');
+      if (path !== undefined && address !== path) return;
+      this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#enter(socket, new URLSearchParams(query)));
     });
   }
 
@@ -67,9 +69,8 @@ export class Relay {
     this.#sockets.close();
   }
 
-  #enter(socket: WebSocket, request: IncomingMessage): void {
+  #enter(socket: WebSocket, fields: URLSearchParams): void {
     socket.on('error', () => socket.terminate());
-    const fields = new URL(request.url ?? '', 'ws://relay').searchParams;
     const [room = '', peer = '', owner = ''] = ['room', 'peer', 'owner'].map((field) => fields.get(field) ?? '');
     if (![room, peer, owner].every((name) => /^[0-9a-f]{32}$/.test(name))) return socket.close(CLOSE.request, 'room, peer and owner are 32 hex digits each');
     const members = this.#rooms.get(room)?.members ?? this.#openRoom(room);

@@ -6,7 +6,7 @@ import { RateLimit } from './rate-limit.ts';
 /** Heart-beats, a handshake, and what a bulk connection needs to come about. */
 const MESSAGES_PER_SECOND = 200;
 /** Messages that nobody has taken yet. */
-const MAX_WAITING = 400;
+const MAX_WAITING = 64;
 
 export type ControlMessage = Readonly<Record<string, unknown>>;
 
