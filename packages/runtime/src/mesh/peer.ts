@@ -65,6 +65,8 @@ export class Peer {
   #restsUntil = 0;
   bytesSent = 0;
   bytesReceived = 0;
+  /** Experts' sums that came of it and were used. */
+  results = 0;
 
   /** @param width values of a token's row */
   constructor(
