@@ -50,6 +50,11 @@ export class ExpertResidency {
     return this.#slots(layer).resident;
   }
 
+  /** Whether an expert is on this device: on the GPU, in host memory or on disk. */
+  isNear(layer: number, expert: number): boolean {
+    return this.#slots(layer).isResident(expert) || this.host.isStored(this.#shard(layer, expert));
+  }
+
   /** Those of `experts` that a pass under this version of the tables did not have; as of now, where none is given. */
   missing(layer: number, experts: readonly number[], version?: number): number[] {
     const slots = this.#slots(layer);

@@ -235,14 +235,14 @@ export class ShardLoader implements SharingReader {
     if (expected === undefined && !this.store.writable) return { shard, bytes, sha256: '' };
     const hash = await sha256(bytes);
     if (expected === undefined || hash === expected) return { shard, bytes, sha256: hash };
-    const [again = bytes] = await this.#fetch([shard], signal);
+    const [again = bytes] = await this.#fetch([shard], signal, true);
     const hashAgain = await sha256(again);
     if (hashAgain === expected) return { shard, bytes: again, sha256: hashAgain };
     const url = this.files[shard.ranges[0]?.file ?? 0]?.name ?? '';
     throw new ShardHashError(shard.id, url, expected, hashAgain, promised === undefined ? 'first fetch' : 'manifest');
   }
 
-  async #fetch(shards: readonly Shard[], signal: AbortSignal): Promise<readonly Bytes[]> {
+  async #fetch(shards: readonly Shard[], signal: AbortSignal, fresh = false): Promise<readonly Bytes[]> {
     const whole = shards.map(({ byteLength }) => new Uint8Array(byteLength));
     const onBytes = (bytes: number) => {
       this.stats.bytesFetched += bytes;
@@ -254,7 +254,7 @@ export class ShardLoader implements SharingReader {
       this.#limit(async () => {
         const source = this.files[file];
         if (!source) throw new TypeError(`the model has no file ${file}`);
-        const bytes = await source.read(offset, length, { signal: either, onBytes });
+        const bytes = await source.read(offset, length, { signal: either, onBytes, fresh });
         for (const { shard, inShard, inSpan, length: size } of parts) whole[shard]?.set(bytes.subarray(inSpan, inSpan + size), inShard);
       }),
     );

@@ -40,7 +40,7 @@ export class RecordedSource implements ByteSource {
   async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
     options?.signal?.throwIfAborted();
     const known = await this.#replay();
-    for (const segment of known?.segments ?? []) {
+    for (const segment of (options?.fresh ? undefined : known?.segments) ?? []) {
       const start = offset - segment.offset;
       if (start < 0 || start >= segment.bytes.length) continue;
       const found = segment.bytes.slice(start, start + length);

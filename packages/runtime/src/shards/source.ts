@@ -1,6 +1,8 @@
 export interface ReadOptions {
   /** Aborts the read, which rejects with its reason. */
   readonly signal?: AbortSignal;
+  /** Not from what earlier reads have left: that was found to be damaged. */
+  readonly fresh?: boolean;
   /** Called with byte counts as they arrive. */
   readonly onBytes?: (bytes: number) => void;
 }

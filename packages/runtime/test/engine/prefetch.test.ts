@@ -13,6 +13,13 @@ class Slots {
     return experts.filter((expert) => !this.here.has(expert));
   }
 
+  /** Experts that only the network has. */
+  readonly far = new Set<number>();
+
+  isNear(_layer: number, expert: number): boolean {
+    return !this.far.has(expert);
+  }
+
   resident(): number[] {
     return [...this.here];
   }
@@ -51,6 +58,13 @@ it('brings what is foretold and not there, and counts what of it was right', asy
   expect(slots.admitted).toEqual([[3, 5]]);
   expect(slots.resident()).toEqual([3, 5]);
   expect(prefetch.counts).toEqual({ chosen: 2, foretold: 1, fetched: 2, used: 1 });
+});
+
+it('brings nothing from the network', async () => {
+  slots.far.add(3);
+  expect(await step([3, 5], [3, 5])).toBe(true);
+  expect(slots.admitted).toEqual([[5]]);
+  expect(prefetch.counts).toEqual({ chosen: 2, foretold: 2, fetched: 1, used: 1 });
 });
 
 it('brings nothing where all is there', async () => {

@@ -27,7 +27,7 @@ for (const { model, prompts } of trainedModels()) {
 
     it('writes the same in a budget of a quarter of its experts, and foretells most of what the next layer chooses', async () => {
       const { ids: promptIds = [], greedy = [] } = prompts[1] ?? {};
-      const { model: paged, stray } = await openFile(path, { contextLength: 128, gpuBudget: '25%' });
+      const { model: paged, stray } = await openFile(path, { contextLength: 128, gpuBudget: '25%', hostBudget: '100%' });
       const session = await paged.createSession();
       const { ids } = await session.generate({ promptIds, maxTokens: 24, stopIds: [] }, {});
       const { chosen, foretold, fetched, used } = paged.context.paged?.prefetch?.counts ?? { chosen: 0, foretold: 0, fetched: 0, used: 0 };

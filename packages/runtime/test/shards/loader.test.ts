@@ -6,6 +6,7 @@ import type { OpenedModel } from '../../src/shards/open-model.ts';
 import type { Shard } from '../../src/shards/shard.ts';
 import { IndexedDbStore } from '../../src/shards/store/indexeddb.ts';
 import { FileServer, reset, status, type Misbehaviour } from './file-server.ts';
+import { freshIndexedDb } from './fresh-indexeddb.ts';
 import { loadAll, MODEL, ModelOnServer } from './model-on-server.ts';
 
 /** Has several requests under way, but never all of the model. */
@@ -253,6 +254,22 @@ describe('hashes', () => {
     model.server.misbehaviours.push(lie);
     expect(await opened.loader.read(shard)).toEqual(new Uint8Array(bytesOf(shard)));
     expect(opened.loader.stats.bytesFetched).toBe(2 * shard.byteLength);
+  });
+
+  test('a shard that came damaged with the header is fetched once more, past what was kept', async () => {
+    const probe = await model.open();
+    const shard = probe.loader.plan.shards.find(({ ranges: [range] }) => range && range.offset + range.length <= probe.loader.stats.bytesFetched);
+    const [range] = shard?.ranges ?? [];
+    if (!shard || !range) throw new Error('the header brings a shard');
+    const expected = MODEL.slice(range.offset, range.offset + range.length);
+    const { server } = model;
+    server.files.set('/model.gguf', MODEL.map((byte, at) => (at === range.offset ? byte ^ 1 : byte)));
+    freshIndexedDb();
+    const opened = await model.open({ manifest: { [shard.id]: await sha256(expected) } });
+    server.files.set('/model.gguf', MODEL);
+    const { bytesFetched } = opened.loader.stats;
+    expect(await opened.loader.read(shard)).toEqual(expected);
+    expect(opened.loader.stats.bytesFetched - bytesFetched).toBe(shard.byteLength);
   });
 });
 

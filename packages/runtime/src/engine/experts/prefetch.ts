@@ -28,8 +28,9 @@ interface Ahead {
 }
 
 /**
- * Brings what the next layer's router will probably choose while this layer computes. Nothing else is fetched meanwhile:
- * what this layer lacked is there, and the next layer's choice is waited for first. Weighs the time that came of it against
+ * Brings what the next layer's router will probably choose, from host memory and disk, while this layer computes. Nothing
+ * else is brought meanwhile: what this layer lacked is there, and the next layer's choice is waited for first. From the
+ * network it brings nothing: a layer's time is short beside a round trip, and a wrong guess takes bytes. Weighs the time that came of it against
  * what it took, and rests where that was more.
  */
 export class Prefetch {
@@ -42,7 +43,7 @@ export class Prefetch {
   #rest = 0;
 
   constructor(
-    readonly residency: Pick<ExpertResidency, 'missing' | 'resident' | 'admit'>,
+    readonly residency: Pick<ExpertResidency, 'missing' | 'resident' | 'isNear' | 'admit'>,
     readonly now: () => number = () => performance.now(),
   ) {}
 
@@ -53,11 +54,12 @@ export class Prefetch {
 
   /** Begins to bring what a layer will probably choose; `settle` must follow before anything else is brought. */
   start(layer: number, foretold: readonly number[]): void {
-    const missing = this.residency.missing(layer, foretold);
+    const near = foretold.filter((expert) => this.residency.isNear(layer, expert));
+    const missing = this.residency.missing(layer, near);
     const stop = new AbortController();
     const resident = this.residency.resident(layer);
     const started = this.now();
-    const bringing = missing.length > 0 ? this.residency.admit(layer, foretold, { signal: stop.signal }) : Promise.resolve();
+    const bringing = missing.length > 0 ? this.residency.admit(layer, near, { signal: stop.signal }) : Promise.resolve();
     // What cannot be had is told where it is needed.
     const done = bringing.catch(() => {}).then(() => void (ahead.ended = this.now()));
     const ahead: Ahead = { layer, foretold, missing, resident, started, stop, done, ended: Infinity };
