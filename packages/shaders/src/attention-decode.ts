@@ -1,6 +1,7 @@
 import { attentionRequest, checkAttention, type AttentionArgs, type AttentionShape } from './attention-shape.ts';
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
+import { inputsRequest, type AttentionInputs } from './rope.ts';
 import type { Step } from './step.ts';
 
 /** Positions that a workgroup looks at in one go; splits are multiples of it. */
@@ -11,8 +12,13 @@ const FEWEST_SPLITS = 16;
 const MOST_SPLITS = 256;
 /** A thread of the first stage sums one vector of a value head. */
 const MOST_VALUE_DIM = 512;
+/** Query heads that a workgroup takes together, at most, and their elements where it makes them itself. */
+const MOST_BLOCK = 8;
+const MOST_PREPARED = 1024;
 
 export interface AttentionDecodeArgs extends AttentionArgs {
+  /** [heads, headDim] f32; or what the first stage makes queries, key and value of, where `preparesInputs` allows it */
+  readonly q: GPUBufferBinding | AttentionInputs;
   /** `attentionPartialBytes` of storage. */
   readonly partial: GPUBufferBinding;
   /** Positions of the KV cache. */
@@ -27,12 +33,22 @@ export function attentionPartialBytes(shape: AttentionShape & { readonly maxCont
 }
 
 /**
+ * Whether `attentionDecode` can take its inputs as they come from their product, which saves the dispatch of
+ * `ropeAndCache`: a workgroup must hold all query heads that share a key.
+ */
+export function preparesInputs({ features }: ShaderContext, { heads, kvHeads, headDim }: AttentionShape): boolean {
+  const shared = heads / kvHeads;
+  // Without subgroups, eight heads' products leave no workgroup memory for queries.
+  return shared <= (features['SUBGROUPS'] ? MOST_BLOCK : MOST_BLOCK / 2) && shared * headDim <= MOST_PREPARED;
+}
+
+/**
  * Attention of one token at position `batch.start` over the KV cache: flash-decoding in two dispatches. Its workgroups
  * follow `BatchSize.context`; a larger context than the true one costs empty workgroups and nothing else.
  * Throws `KernelArgumentError` for shapes that it cannot serve.
  */
 export async function attentionDecode(context: ShaderContext, args: AttentionDecodeArgs): Promise<readonly Step[]> {
-  const { label, q, kCache, vCache, out, batch, heads, kvHeads, valueDim, window, chunked = false, sinks, partial, maxContext } = args;
+  const { label, q, kCache, vCache, out, batch, heads, kvHeads, headDim, valueDim, window, chunked = false, sinks, partial, maxContext } = args;
   checkAttention(context, label, args, MOST_VALUE_DIM);
   const bytes = attentionPartialBytes({ ...args, maxContext });
   const held = partial.size ?? partial.buffer.size - (partial.offset ?? 0);
@@ -40,13 +56,16 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
   const { conditions, constants } = attentionRequest(args);
   const splits = { HEADS: heads, MAX_SPLITS: mostSplits(args) };
   const block = blockHeads(args);
+  const prepare = 'qkv' in q;
+  if (prepare && !preparesInputs(context, args)) throw new KernelArgumentError(label, `${heads} heads of ${headDim} over ${kvHeads} are too many to prepare here; run ropeAndCache first`);
+  const inputs = prepare ? inputsRequest(label, args, q) : { conditions: {}, constants: {}, bindings: { 1: q } };
   return Promise.all([
     context.step({
       label: `${label}.split`,
       module: 'attention_decode',
-      conditions: { ...conditions, [`BLOCK_${block}`]: block > 1 },
-      constants: { ...constants, ...splits },
-      bindings: { 1: q, 2: kCache, ...(vCache ? { 3: vCache } : {}), 4: batch, 5: partial },
+      conditions: { ...conditions, ...inputs.conditions, [`BLOCK_${block}`]: block > 1, PREPARE: prepare, CACHE_WRITE: prepare },
+      constants: { ...constants, ...inputs.constants, ...splits },
+      bindings: { ...inputs.bindings, 2: kCache, ...(vCache ? { 3: vCache } : {}), 4: batch, 5: partial },
       workgroups: (size) => {
         const seen = Math.min(size.context, maxContext, window || Infinity);
         return [splitCount(seen, splits.MAX_SPLITS), kvHeads * Math.ceil(heads / kvHeads / block), 1];
@@ -66,7 +85,7 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
 /** Query heads that a workgroup takes together, of those that share a key and value head: a power of two. */
 function blockHeads({ heads, kvHeads }: AttentionShape): number {
   const shared = heads / kvHeads;
-  return shared > 4 ? 8 : shared > 2 ? 4 : shared;
+  return shared > 4 ? MOST_BLOCK : shared > 2 ? 4 : shared;
 }
 
 function mostSplits(shape: AttentionShape): number {

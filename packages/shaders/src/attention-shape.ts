@@ -11,15 +11,18 @@ export interface AttentionShape {
   readonly valueDim: number;
 }
 
+/** What a KV cache holds. f16 takes the device feature `shader-f16`. */
+export type CacheType = 'f32' | 'f16';
+
 /** What attention over a KV cache reads and writes, whatever the number of tokens. */
 export interface AttentionArgs extends AttentionShape {
   readonly label: string;
-  /** [tokens, heads, headDim] f32 */
-  readonly q: GPUBufferBinding;
-  /** [positions, kvHeads, headDim] f32 */
+  /** [positions, kvHeads, headDim] of `cacheType` */
   readonly kCache: GPUBufferBinding;
-  /** [positions, kvHeads, valueDim] f32; absent where a value is the first `valueDim` elements of its key (MLA) */
+  /** [positions, kvHeads, valueDim] of `cacheType`; absent where a value is the first `valueDim` elements of its key (MLA) */
   readonly vCache?: GPUBufferBinding;
+  /** Default: f32. */
+  readonly cacheType?: CacheType;
   /** [tokens, heads, valueDim] f32, written */
   readonly out: GPUBufferBinding;
   /** Uniform: position of the first token, tokens in this pass. */
@@ -51,13 +54,14 @@ export function checkAttention(context: ShaderContext, label: string, shape: Att
 }
 
 /** Conditions and constants of attention_score.wesl and kv_cache.wesl. */
-export function attentionRequest({ kvHeads, headDim, valueDim, vCache, scale, window, chunked = false, softcap }: Omit<AttentionArgs, 'label'>): {
+export function attentionRequest({ heads, kvHeads, headDim, valueDim, vCache, cacheType = 'f32', scale, window, chunked = false, softcap }: AttentionArgs): {
   readonly conditions: Readonly<Record<string, boolean>>;
   readonly constants: Readonly<Record<string, number>>;
 } {
   return {
-    conditions: { SOFTCAP: softcap > 0, WINDOW: window > 0, CHUNKED: chunked, LATENT: vCache === undefined },
+    conditions: { SOFTCAP: softcap > 0, WINDOW: window > 0, CHUNKED: chunked, LATENT: vCache === undefined, KV_F16: cacheType === 'f16' },
     constants: {
+      HEADS: heads,
       KV_HEADS: kvHeads,
       HEAD_VECTORS: headDim / 4,
       VALUE_VECTORS: valueDim / 4,

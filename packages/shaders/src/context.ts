@@ -40,6 +40,9 @@ export interface KernelRequest {
   readonly indirect?: { readonly buffer: GPUBuffer; readonly offset: number };
 }
 
+/** What a part of a kernel that several share adds to a request. */
+export type KernelParts = Required<Pick<KernelRequest, 'conditions' | 'constants' | 'bindings'>>;
+
 /**
  * Compiles kernels for one device and remembers modules and pipelines, so that layers of one shape share them.
  * Owns no buffers.

@@ -1,8 +1,13 @@
 import type { ShaderContext } from './context.ts';
+import { KernelArgumentError } from './errors.ts';
 import { activationCondition, biasRequest, downMatrix, gateUpMatrices, poolRequest, type ExpertActivation } from './expert-pool.ts';
 import { gemvTile, type GemvTile } from './gemv-tile.ts';
 import type { ExpertPool } from './planar.ts';
+import { choiceRequest, type RouterChoice } from './router.ts';
 import type { Step } from './step.ts';
+
+/** Experts that a workgroup chooses among beside its own work. */
+const FEW_EXPERTS = 128;
 
 interface ExpertGemvArgs {
   readonly label: string;
@@ -17,6 +22,8 @@ interface ExpertGemvArgs {
 }
 
 export interface ExpertGateUpArgs extends ExpertGemvArgs {
+  /** Chooses the experts by itself, which saves a dispatch of `routerTopK`: `ids` and these weights, [topK] f32, are written. Only where `choosesExperts` allows it. */
+  readonly route?: RouterChoice & { readonly weights: GPUBufferBinding };
   /** [d] f32 */
   readonly x: GPUBufferBinding;
   /** [topK, 8, width / 32, 4] f32, written: vectors of 4 in the order of `expertDown`; those of absent experts are 0 */
@@ -39,24 +46,32 @@ export interface ExpertDownArgs extends ExpertGemvArgs {
   readonly residual?: boolean;
 }
 
+/** Whether `expertGateUp` can choose its experts: few enough for workgroup memory, and in few buffers. */
+export function choosesExperts({ experts, router, selectionBias, expertScale }: RouterChoice, pool: ExpertPool): boolean {
+  const buffers = 6 + pool.pages.length + (selectionBias ? 1 : 0) + (expertScale ? 1 : 0);
+  return experts <= FEW_EXPERTS && router.groups === null && buffers <= 8;
+}
+
 /**
  * One token's chosen experts, first half, in one dispatch: hidden[j] = activation(gate_j · x, up_j · x). The pool's
  * matrices are gate and up (up alone for `gelu`), `width` rows of d, and may differ in type; 4 pages at most.
  */
 export async function expertGateUp(context: ShaderContext, args: ExpertGateUpArgs): Promise<Step> {
-  const { label, x, ids, slots, pool, hidden, topK, activation, inputWeights } = args;
+  const { label, x, ids, slots, pool, hidden, topK, activation, inputWeights, route } = args;
+  if (route && (inputWeights || !choosesExperts(route, pool))) throw new KernelArgumentError(label, `cannot choose of ${route.experts} experts here; run routerTopK first`);
+  const choice = route ? choiceRequest(label, route) : { conditions: {}, constants: {}, bindings: {} };
   const matrices = gateUpMatrices(label, pool, activation);
   const { rows, cols } = matrices.UP;
-  const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, inputWeights ? 5 : 4);
+  const { conditions, constants, bindings } = poolRequest(context, label, pool, { ...matrices }, 4 + (inputWeights ? 1 : 0) + (route ? Object.keys(choice.bindings).length + 1 : 0));
   const bias = biasRequest(label, pool, ['GATE', 'UP']);
   const groups = cols / 32;
   const { threads, lanes, rowsAThread } = args.tile ?? gemvTile(context, rows * topK, groups);
   return context.step({
     label,
     module: 'expert_gate_up',
-    conditions: { ...conditions, ...bias.conditions, ...activationCondition(activation), INPUT_WEIGHTS: inputWeights !== undefined },
-    constants: { ...constants, ...bias.constants, GROUPS: groups, WIDTH: rows, THREADS: threads, LANES: lanes, ROWS_A_THREAD: rowsAThread },
-    bindings: { ...bindings, 1: x, 2: ids, 3: slots, 4: hidden, ...(inputWeights ? { 7: inputWeights } : {}) },
+    conditions: { ...conditions, ...choice.conditions, ...bias.conditions, ...activationCondition(activation), INPUT_WEIGHTS: inputWeights !== undefined, ROUTE: route !== undefined, FEW_EXPERTS: route !== undefined },
+    constants: { ...constants, ...choice.constants, ...bias.constants, GROUPS: groups, WIDTH: rows, THREADS: threads, LANES: lanes, ROWS_A_THREAD: rowsAThread },
+    bindings: { ...bindings, ...choice.bindings, 1: x, 2: ids, 3: slots, 4: hidden, ...(route ? { 6: route.weights } : {}), ...(inputWeights ? { 7: inputWeights } : {}) },
     workgroups: [Math.ceil(rows / ((threads / lanes) * rowsAThread)), topK, 1],
   });
 }

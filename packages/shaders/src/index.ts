@@ -1,6 +1,6 @@
 export * from './attention-decode.ts';
 export * from './attention-prefill.ts';
-export { type AttentionArgs, type AttentionShape } from './attention-shape.ts';
+export { type AttentionArgs, type AttentionShape, type CacheType } from './attention-shape.ts';
 export * from './context.ts';
 export * from './embed.ts';
 export * from './errors.ts';

@@ -1,22 +1,14 @@
-import { checkAttention, type AttentionShape } from './attention-shape.ts';
-import type { ShaderContext } from './context.ts';
+import { checkAttention, type AttentionShape, type CacheType } from './attention-shape.ts';
+import type { KernelParts, ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
 import type { Step } from './step.ts';
 
-export interface RopeAndCacheArgs extends AttentionShape {
-  readonly label: string;
+/** What makes queries, keys and values of their product ready for attention. */
+export interface AttentionInputs {
   /** [tokens, heads · queryStride + kvHeads · headDim + kvHeads · valueDim] f32: queries, keys, values; without these where `valuesAreKeys` */
   readonly qkv: GPUBufferBinding;
   /** Elements from a query head to the next; default: `headDim`. */
   readonly queryStride?: number;
-  /** [tokens, heads, headDim] f32, written */
-  readonly q: GPUBufferBinding;
-  /** [positions, kvHeads, headDim] f32; the tokens' positions are written */
-  readonly kCache: GPUBufferBinding;
-  /** [positions, kvHeads, valueDim] f32; the tokens' positions are written */
-  readonly vCache: GPUBufferBinding;
-  /** Uniform: position of the first token, tokens in this pass. */
-  readonly batch: GPUBufferBinding;
   /** RMSNorm of queries and keys: over each head, over all heads at once, or over each head without weights. */
   readonly qkNorm: 'none' | 'per-head' | 'full' | 'unit';
   readonly qkNormEps: number;
@@ -42,14 +34,50 @@ export interface RopeAndCacheArgs extends AttentionShape {
   } | null;
 }
 
+export interface RopeAndCacheArgs extends AttentionShape, AttentionInputs {
+  readonly label: string;
+  /** [tokens, heads, headDim] f32, written */
+  readonly q: GPUBufferBinding;
+  /** [positions, kvHeads, headDim] of `cacheType`; the tokens' positions are written */
+  readonly kCache: GPUBufferBinding;
+  /** [positions, kvHeads, valueDim] of `cacheType`; the tokens' positions are written */
+  readonly vCache: GPUBufferBinding;
+  /** Default: f32. */
+  readonly cacheType?: CacheType;
+  /** Uniform: position of the first token, tokens in this pass. */
+  readonly batch: GPUBufferBinding;
+}
+
 /**
  * QK-norm, RoPE and write to the KV cache of the batch's tokens, in one dispatch. The host checks that their positions
  * are within cache and table. Throws `KernelArgumentError` for shapes that it cannot serve.
  */
 export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArgs): Promise<Step> {
-  const { label, qkv, q, kCache, vCache, batch, heads, kvHeads, headDim, valueDim, qkNorm, qkNormEps, qNorm, kNorm, rope } = args;
-  const { queryStride = headDim, qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = args;
+  const { label, q, kCache, vCache, cacheType = 'f32', batch, heads, kvHeads, headDim, valueDim, qkNorm } = args;
   checkAttention(context, label, args);
+  const inputs = inputsRequest(label, args, args);
+  const everyHead = heads + 2 * kvHeads;
+  return context.step({
+    label,
+    module: 'rope_and_cache',
+    conditions: { ...inputs.conditions, CACHE_WRITE: true, KV_F16: cacheType === 'f16' },
+    constants: {
+      ...inputs.constants,
+      THREADS: context.threads(qkNorm === 'full' ? 256 : 64),
+      HEADS: heads,
+      KV_HEADS: kvHeads,
+      HEAD_VECTORS: headDim / 4,
+      VALUE_VECTORS: valueDim / 4,
+    },
+    bindings: { ...inputs.bindings, 1: q, 2: kCache, 3: vCache, 4: batch },
+    // Over all heads at once: queries, keys and values are a workgroup each, but for a single token, where these are too few.
+    workgroups: ({ tokens }) => [qkNorm === 'full' && tokens > 1 ? 3 : everyHead, tokens, 1],
+  });
+}
+
+/** What attention_inputs.wesl takes. Throws `KernelArgumentError` for shapes that it cannot serve. */
+export function inputsRequest(label: string, { headDim, valueDim }: AttentionShape, inputs: AttentionInputs): KernelParts {
+  const { qkv, qkNorm, qkNormEps, qNorm, kNorm, rope, queryStride = headDim, qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = inputs;
   if (rope && (rope.dims < 2 || rope.dims > headDim || rope.dims % 2 !== 0)) {
     throw new KernelArgumentError(label, `RoPE over ${rope.dims} of ${headDim} dimensions; must be an even number up to these`);
   }
@@ -63,14 +91,10 @@ export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArg
   }
   if (qkNorm === 'full' && (qkNormLast || valueNorm)) throw new KernelArgumentError(label, 'a norm over all heads goes with neither qkNormLast nor valueNorm');
   if (valuesAreKeys && headDim !== valueDim) throw new KernelArgumentError(label, `values of ${valueDim} dimensions that are keys of ${headDim}`);
-  const everyHead = heads + 2 * kvHeads;
-  return context.step({
-    label,
-    module: 'rope_and_cache',
+  return {
     conditions: {
       ROPE: rope !== null,
       NEOX: rope?.kind === 'neox',
-      CACHE_WRITE: true,
       NORM: normed,
       NORM_LAST: normed && qkNormLast,
       FULL_NORM: qkNorm === 'full',
@@ -80,27 +104,16 @@ export async function ropeAndCache(context: ShaderContext, args: RopeAndCacheArg
       TEMPERATURE: Boolean(temperature),
     },
     constants: {
-      THREADS: context.threads(qkNorm === 'full' ? 256 : 64),
-      HEADS: heads,
       QUERY_STRIDE: queryStride,
-      KV_HEADS: kvHeads,
-      HEAD_VECTORS: headDim / 4,
-      VALUE_VECTORS: valueDim / 4,
       ...(rope ? { ROPE_DIMS: rope.dims } : {}),
       ...(normed || valueNorm ? { EPS: qkNormEps } : {}),
       ...(temperature ? { TEMPERATURE_SCALE: temperature.scale, TEMPERATURE_LENGTH: temperature.length } : {}),
     },
     bindings: {
       0: qkv,
-      1: q,
-      2: kCache,
-      3: vCache,
-      4: batch,
-      ...(rope ? { 5: rope.table } : {}),
-      ...(qNorm ? { 6: qNorm } : {}),
-      ...(kNorm ? { 7: kNorm } : {}),
+      ...(rope ? { 6: rope.table } : {}),
+      ...(qNorm ? { 7: qNorm } : {}),
+      ...(kNorm ? { 8: kNorm } : {}),
     },
-    // Over all heads at once: queries, keys and values are a workgroup each, but for a single token, where these are too few.
-    workgroups: ({ tokens }) => [qkNorm === 'full' && tokens > 1 ? 3 : everyHead, tokens, 1],
-  });
+  };
 }

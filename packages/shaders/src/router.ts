@@ -1,4 +1,4 @@
-import type { Conditions, ShaderContext } from './context.ts';
+import type { KernelParts, ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
 import type { Step } from './step.ts';
 
@@ -22,14 +22,10 @@ export interface RouterAxes {
   readonly scale: number;
 }
 
-export interface RouterTopKArgs {
-  readonly label: string;
-  /** [tokens, experts] f32; with `sharedGate` [tokens, experts + 1] */
+/** What a router chooses by. */
+export interface RouterChoice {
+  /** [tokens, experts] f32; with a shared expert's gate [tokens, experts + 1] */
   readonly logits: GPUBufferBinding;
-  /** [tokens, topK] u32, written: best expert first, ties to the lowest expert */
-  readonly ids: GPUBufferBinding;
-  /** [tokens, topK] f32, written */
-  readonly weights: GPUBufferBinding;
   readonly experts: number;
   readonly topK: number;
   readonly router: RouterAxes;
@@ -37,6 +33,14 @@ export interface RouterTopKArgs {
   readonly selectionBias?: GPUBufferBinding;
   /** [experts] f32, factors on the chosen experts' weights */
   readonly expertScale?: GPUBufferBinding;
+}
+
+export interface RouterTopKArgs extends RouterChoice {
+  readonly label: string;
+  /** [tokens, topK] u32, written: best expert first, ties to the lowest expert */
+  readonly ids: GPUBufferBinding;
+  /** [tokens, topK] f32, written */
+  readonly weights: GPUBufferBinding;
   /** [tokens] f32, written: the shared expert's weight, the sigmoid of the logit that follows the experts' */
   readonly sharedGate?: GPUBufferBinding;
 }
@@ -46,45 +50,46 @@ export interface RouterTopKArgs {
  * always in range. Throws `KernelArgumentError` for shapes that it cannot serve.
  */
 export async function routerTopK(context: ShaderContext, args: RouterTopKArgs): Promise<Step> {
-  const { label, logits, ids, weights, experts, topK, router, selectionBias, expertScale, sharedGate } = args;
-  const { groups, renormalise } = router;
-  checkRouter(args);
-  const score = router.softmaxAfterTopK ? 'none' : router.score;
-  const conditions: Conditions = {
-    SCORE_SOFTMAX: score === 'softmax',
-    SCORE_SIGMOID: score === 'sigmoid',
-    SCORE_SQRT_SOFTPLUS: score === 'sqrt-softplus',
-    SOFTMAX_AFTER_TOP_K: router.softmaxAfterTopK,
-    SELECTION_BIAS: selectionBias !== undefined,
-    EXPERT_SCALE: expertScale !== undefined,
-    SHARED_GATE: sharedGate !== undefined,
-    RENORMALISE: renormalise !== null,
-    GROUPS: groups !== null,
-    GROUP_TOP2_SUM: groups?.by === 'top2-sum',
-  };
+  const { label, ids, weights, experts, sharedGate } = args;
+  const { conditions, constants, bindings } = choiceRequest(label, args, experts + (sharedGate ? 1 : 0));
   return context.step({
     label,
     module: 'router_top_k',
-    conditions,
+    conditions: { ...conditions, SHARED_GATE: sharedGate !== undefined },
+    constants: { ...constants, THREADS: threadsFor(context, experts) },
+    bindings: { ...bindings, 1: ids, 2: weights, ...(sharedGate ? { 5: sharedGate } : {}) },
+    workgroups: ({ tokens }) => [tokens, 1, 1],
+  });
+}
+
+/** What router_choice.wesl takes. Throws `KernelArgumentError` for shapes that it cannot serve. @param row logits a token */
+export function choiceRequest(label: string, choice: RouterChoice, row = choice.experts): KernelParts {
+  const { logits, experts, topK, router, selectionBias, expertScale } = choice;
+  const { groups, renormalise } = router;
+  checkRouter(label, choice);
+  const score = router.softmaxAfterTopK ? 'none' : router.score;
+  return {
+    conditions: {
+      SCORE_SOFTMAX: score === 'softmax',
+      SCORE_SIGMOID: score === 'sigmoid',
+      SCORE_SQRT_SOFTPLUS: score === 'sqrt-softplus',
+      SOFTMAX_AFTER_TOP_K: router.softmaxAfterTopK,
+      SELECTION_BIAS: selectionBias !== undefined,
+      EXPERT_SCALE: expertScale !== undefined,
+      RENORMALISE: renormalise !== null,
+      GROUPS: groups !== null,
+      GROUP_TOP2_SUM: groups?.by === 'top2-sum',
+    },
     constants: {
-      THREADS: threadsFor(context, experts),
       EXPERTS: experts,
-      ROW: experts + (sharedGate ? 1 : 0),
+      ROW: row,
       TOP_K: topK,
-      SCALE: router.scale,
+      ROUTE_SCALE: router.scale,
       ...(renormalise ? { RENORMALISE_EPS: renormalise.eps } : {}),
       ...(groups ? { GROUP_SIZE: experts / groups.count, GROUPS_KEPT: groups.keep } : {}),
     },
-    bindings: {
-      0: logits,
-      1: ids,
-      2: weights,
-      ...(selectionBias ? { 3: selectionBias } : {}),
-      ...(expertScale ? { 4: expertScale } : {}),
-      ...(sharedGate ? { 5: sharedGate } : {}),
-    },
-    workgroups: ({ tokens }) => [tokens, 1, 1],
-  });
+    bindings: { 13: logits, ...(selectionBias ? { 14: selectionBias } : {}), ...(expertScale ? { 15: expertScale } : {}) },
+  };
 }
 
 function threadsFor({ narrow }: ShaderContext, experts: number): number {
@@ -94,7 +99,7 @@ function threadsFor({ narrow }: ShaderContext, experts: number): number {
   return threads;
 }
 
-function checkRouter({ label, experts, topK, router: { groups } }: RouterTopKArgs): void {
+function checkRouter(label: string, { experts, topK, router: { groups } }: RouterChoice): void {
   const refuse = (problem: string): never => {
     throw new KernelArgumentError(label, problem);
   };

@@ -1,4 +1,4 @@
-import { expertDown, expertGateUp, groupedDown, groupedGateUp, moeGather, moePlan, type Step } from '@gatefold/shaders';
+import { expertDown, expertGateUp, groupedDown, groupedGateUp, moeGather, moePlan, type RouterChoice, type Step } from '@gatefold/shaders';
 import type { Activation } from '../model/spec.ts';
 import type { PlacedExperts } from '../residency/placement.ts';
 import type { PlanContext } from './plan-context.ts';
@@ -24,6 +24,8 @@ export interface ExpertGroup {
   readonly topK: number;
   readonly activation: Activation;
   readonly route: Route;
+  /** What a token's first half makes its route of, where no step before has. */
+  readonly choice?: RouterChoice;
   /** [tokens, d] f32: the experts' input */
   readonly x: GPUBuffer;
   /** [tokens · topK, width] f32 of scratch */
@@ -44,6 +46,7 @@ export type ExpertPlan = Pick<PlanContext, 'shaders' | 'spec' | 'chunk' | 'moePl
 export function expertSteps(plan: ExpertPlan, session: Pick<PassBuffers, 'batch'>, group: ExpertGroup, mode: Mode): readonly [first: Steps, second: Steps] {
   const { shaders, scratch, spec } = plan;
   const { placed, experts, topK, activation, route, hidden, residual, scale } = group;
+  const choosing = group.choice ? { route: { ...group.choice, weights: route.weights } } : {};
   const onInput = group.inputWeights ? { inputWeights: group.inputWeights } : {};
   const { gateUp, down, slots } = placed;
   const { ids, weights } = route;
@@ -53,7 +56,7 @@ export function expertSteps(plan: ExpertPlan, session: Pick<PassBuffers, 'batch'
   const label = (stage: string) => `${group.label}_${stage}`;
   if (mode === 'decode') {
     return [
-      [expertGateUp(shaders, { label: label('gate_up'), x, ids, slots: table, pool: gateUp, hidden, topK, activation, ...onInput })],
+      [expertGateUp(shaders, { label: label('gate_up'), x, ids, slots: table, pool: gateUp, hidden, topK, activation, ...onInput, ...choosing })],
       [expertDown(shaders, { label: label('down'), hidden, ids, weights, slots: table, pool: down, out, topK, scale, residual })],
     ];
   }

@@ -1,4 +1,4 @@
-import { gemm, gemv, rmsNorm, routerTopK, type Step } from '@gatefold/shaders';
+import { choosesExperts, gemm, gemv, rmsNorm, routerTopK, type RouterChoice, type Step } from '@gatefold/shaders';
 import type { LayerSpec, MoeSpec } from '../model/spec.ts';
 import type { BesideSteps, Target } from './beside.ts';
 import { expertSteps, type Mode, type Route, type Steps } from './expert-steps.ts';
@@ -32,7 +32,10 @@ export async function ffnSteps(plan: PlanContext, session: PassBuffers, layer: L
   const route = routeBuffers(plan, session, index, mode);
   const logits = { buffer: scratch.routerLogits };
   const buffers = { ...scratch, logits };
-  const choose = routerStep(plan, index, ffn, route, buffers);
+  const choice = routerChoice(plan, index, ffn, logits);
+  // One token's experts are chosen along with their first half, unless something comes in between.
+  const choosing = mode === 'decode' && !plan.paged && isPlain(ffn) && choosesExperts(choice, plan.weights.experts(index).gateUp);
+  const choose = choosing ? [] : [routerStep(plan, index, ffn, route, buffers)];
   const beside = await besideSteps(plan, session, layer, ffn, route, target, mode);
   const onInput = ffn.router.weightOn === 'input';
   const group = {
@@ -40,11 +43,12 @@ export async function ffnSteps(plan: PlanContext, session: PassBuffers, layer: L
     ...beside.routed,
     label: label('expert'),
     placed: plan.weights.experts(index),
+    ...(choosing ? { choice } : {}),
     route: { ...route, weights: onInput ? { buffer: plan.ones } : beside.routed.weights },
     ...(onInput ? { inputWeights: route.weights } : {}),
     hidden: { buffer: scratch.hidden },
   };
-  const parts = [[...routerLogitsSteps(plan, session, layer, ffn, buffers, mode), choose, ...mixerSteps(plan, index, ffn, route, logits), ...beside.before], ...expertSteps(plan, session, group, mode), [...beside.after, ...joining.steps]];
+  const parts = [[...routerLogitsSteps(plan, session, layer, ffn, buffers, mode), ...choose, ...mixerSteps(plan, index, ffn, route, logits), ...beside.before], ...expertSteps(plan, session, group, mode), [...beside.after, ...joining.steps]];
   const [before = [], first = [], second = [], after = []] = await Promise.all(parts.map(inOrder));
   // The last of the first half and the first of the second read the experts' weights.
   const start = before.length + first.length - 1;
@@ -111,18 +115,30 @@ export function routerLogitsSteps(plan: PlanContext, session: PassBuffers, layer
   return [gemv(shaders, { ...project, x, norm: { weight: weights.vector(`${block}${ffnNorm.tensor}.weight`), eps }, normOut: normed })];
 }
 
-/** Choice and weights of the routed experts, and the shared expert's weight where it has a gate. */
-export function routerStep({ shaders, weights }: PlanContext, layer: number, { experts, topK, router, shared }: MoeSpec, route: Route, { logits, sharedWeights }: RouterBuffers): Promise<Step> {
+/** Whether nothing but the routed experts reads the router's logits and choice, and these only its weights. */
+function isPlain({ router, shared }: MoeSpec): boolean {
+  return shared.kind === 'none' && !router.sparseMixer && router.weightOn === 'output';
+}
+
+function routerChoice({ weights }: PlanContext, layer: number, { experts, topK, router }: MoeSpec, logits: GPUBufferBinding): RouterChoice {
   const block = `blk.${layer}.`;
-  return routerTopK(shaders, {
-    label: `layer.${layer}.router_top_k`,
+  return {
     logits,
-    ...route,
     experts,
     topK,
     router,
     ...(router.selectionBias ? { selectionBias: weights.vector(`${block}exp_probs_b.bias`) } : {}),
     ...(router.perExpertScale ? { expertScale: weights.vector(`${block}ffn_down_exps.scale`) } : {}),
+  };
+}
+
+/** Choice and weights of the routed experts, and the shared expert's weight where it has a gate. */
+export function routerStep(plan: PlanContext, layer: number, ffn: MoeSpec, route: Route, { logits, sharedWeights }: RouterBuffers): Promise<Step> {
+  const { shared } = ffn;
+  return routerTopK(plan.shaders, {
+    label: `layer.${layer}.router_top_k`,
+    ...routerChoice(plan, layer, ffn, logits),
+    ...route,
     ...(shared.kind === 'shared' && shared.gated ? { sharedGate: { buffer: sharedWeights } } : {}),
   });
 }

@@ -13,7 +13,7 @@ import type { GpuDevice } from './device.ts';
 import { DeviceLostError, DisposedError, OutOfGpuMemoryError } from './errors.ts';
 import type { PagedExperts } from './experts/paged-experts.ts';
 import { forwardPlan } from './forward.ts';
-import { PlanContext } from './plan-context.ts';
+import { cacheType, PlanContext } from './plan-context.ts';
 import { Session } from './session.ts';
 import { moeLayers, SessionBuffers } from './session-buffers.ts';
 
@@ -55,7 +55,8 @@ export class LoadedModel {
   static async allocate(gpu: Pick<GpuDevice, 'device' | 'adapterInfo'>, spec: ModelSpec, gguf: GgufModel, options: LoadOptions, shaders?: ShaderContext): Promise<LoadedModel> {
     const { device } = gpu;
     checkSpec(spec);
-    checkContext(spec, contextLengthOf(spec, options), device.limits, options.maxBindingBytes);
+    const variants = kernelVariants(gpu, options);
+    checkContext(spec, contextLengthOf(spec, options), device.limits, options.maxBindingBytes, cacheType(variants));
     // Few models have a budget: the code for it is loaded when one has.
     const quotas = options.gpuBudget === undefined ? undefined : (await import('./experts/on-demand.ts')).quotasOf(options);
     const memory = new GpuMemory(device);
@@ -74,7 +75,7 @@ export class LoadedModel {
       memory.destroyAll();
       throw new OutOfGpuMemoryError(bytes, failure.message);
     }
-    return new LoadedModel(spec, memory, weights, shaders ?? new ShaderContext(device, kernelVariants(gpu, options)), options);
+    return new LoadedModel(spec, memory, weights, shaders ?? new ShaderContext(device, variants), options);
   }
 
   /** Whether experts come to the GPU when they are asked for, as many at a time as a budget allows. */
@@ -148,7 +149,7 @@ export class LoadedModel {
     const { context } = this;
     const { device } = this.memory;
     device.pushErrorScope('out-of-memory');
-    const buffers = new SessionBuffers(this.memory, this.spec, this.contextLength, context.chunk);
+    const buffers = new SessionBuffers(this.memory, this.spec, this.contextLength, context.chunk, context.cacheType);
     const failure = await device.popErrorScope();
     if (failure) {
       const { kvBytes } = buffers;
@@ -223,7 +224,7 @@ function contextLengthOf(spec: ModelSpec, { contextLength = DEFAULT_CONTEXT }: L
 function kernelVariants({ device, adapterInfo }: Pick<GpuDevice, 'device' | 'adapterInfo'>, { bareKernels = false, precision = 'f16' }: LoadOptions): Conditions {
   if (bareKernels) return {};
   const variants = featureConditions(device, adapterInfo);
-  return precision === 'f32' ? { ...variants, SUBGROUP_MATRIX: false } : variants;
+  return precision === 'f32' ? { ...variants, SUBGROUP_MATRIX: false } : { ...variants, KV_F16: variants['F16'] === true };
 }
 
 /** The tensor that divides RoPE's frequencies, if one does. */

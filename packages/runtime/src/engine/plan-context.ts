@@ -1,4 +1,4 @@
-import { attentionPartialBytes, moePlanBytes, ropeTable, samplerScratchBytes, type AttentionShape, type MoePlanShape, type ShaderContext } from '@gatefold/shaders';
+import { attentionPartialBytes, moePlanBytes, ropeTable, samplerScratchBytes, type AttentionShape, type CacheType, type Conditions, type MoePlanShape, type ShaderContext } from '@gatefold/shaders';
 import type { ModelSpec, RopeSpec } from '../model/spec.ts';
 import { LimitError } from '../residency/errors.ts';
 import type { ModelWeights } from '../residency/weights.ts';
@@ -42,6 +42,11 @@ export class PlanContext {
     const assignments = this.scratch.expertWeights.size / 4;
     this.ones = memory.storage('constant.ones', assignments * 4);
     memory.device.queue.writeBuffer(this.ones, 0, new Float32Array(assignments).fill(1));
+  }
+
+  /** Of keys and values: half as long to read as f16, where the adapter has it and the model may round. */
+  get cacheType(): CacheType {
+    return cacheType(this.shaders.features);
   }
 
   /**
@@ -103,4 +108,9 @@ export class PlanContext {
     }
     return buffer;
   }
+}
+
+/** @param features the kernels' variants */
+export function cacheType(features: Conditions): CacheType {
+  return features['KV_F16'] ? 'f16' : 'f32';
 }

@@ -1,3 +1,4 @@
+import type { CacheType } from '@gatefold/shaders';
 import type { ModelSpec, MoeSpec } from '../model/spec.ts';
 import type { GpuMemory } from '../residency/gpu-memory.ts';
 import { stateBytes } from './mixers/state.ts';
@@ -23,8 +24,8 @@ export class SessionBuffers {
   readonly #states: readonly ReadonlyMap<string, GPUBuffer>[];
   readonly #memory: GpuMemory;
 
-  /** @param contextLength positions of the KV cache @param chunk longest pass in tokens */
-  constructor(memory: GpuMemory, spec: ModelSpec, contextLength: number, chunk: number) {
+  /** @param contextLength positions of the KV cache @param chunk longest pass in tokens @param cacheType of keys and values */
+  constructor(memory: GpuMemory, spec: ModelSpec, contextLength: number, chunk: number, cacheType?: CacheType) {
     this.#memory = memory;
     const { STORAGE, UNIFORM, COPY_DST, COPY_SRC } = GPUBufferUsage;
     this.batch = memory.create('session.batch', BATCH_BYTES, STORAGE | UNIFORM | COPY_DST | COPY_SRC);
@@ -33,7 +34,7 @@ export class SessionBuffers {
     this.seen = memory.storage('session.seen', spec.vocabSize * 4);
     this.result = memory.storage('session.result', RESULT_BYTES + moeLayers(spec).length * ROUTE_BYTES);
     this.#states = spec.layers.map(({ index, attention }) => {
-      const buffers = Object.entries(stateBytes(attention, contextLength, spec.hiddenSize));
+      const buffers = Object.entries(stateBytes(attention, contextLength, spec.hiddenSize, cacheType));
       return new Map(buffers.map(([name, bytes]) => [name, memory.storage(`session.${name}.${index}`, bytes)]));
     });
   }

@@ -1,6 +1,7 @@
 import { attentionDecode, attentionPartialBytes } from '../../src/attention-decode.ts';
 import { attentionPrefill } from '../../src/attention-prefill.ts';
 import type { AttentionShape } from '../../src/attention-shape.ts';
+import { halfBits, halvesOf } from '../harness/half.ts';
 import { expectClose, expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
 import { attentionReference } from '../reference/attention.ts';
 
@@ -15,6 +16,8 @@ interface Options {
   readonly overshoot?: number;
   /** Values are the starts of their keys. */
   readonly latent?: boolean;
+  /** The cache holds f16. */
+  readonly half?: boolean;
 }
 
 const MHA: AttentionShape = { heads: 4, kvHeads: 4, headDim: 64, valueDim: 64 };
@@ -28,13 +31,14 @@ function describe({ heads, kvHeads, headDim, valueDim }: AttentionShape): string
 }
 
 /** Random caches filled with NaN beyond the last token, so that a look too far shows. */
-function randomInputs(t: KernelTest, shape: AttentionShape, start: number, tokens: number, { window = 0, chunked = false, softcap = 0, sinks = false, spread = 1, latent = false }: Options) {
+function randomInputs(t: KernelTest, shape: AttentionShape, start: number, tokens: number, { window = 0, chunked = false, softcap = 0, sinks = false, spread = 1, latent = false, half = false }: Options) {
   const { heads, kvHeads, headDim, valueDim } = shape;
   const positions = start + tokens + 3;
-  const keys = t.randomNormal(positions * kvHeads * headDim);
+  const random = (length: number) => (half ? halvesOf(halfBits(t.randomNormal(length)).buffer, length) : t.randomNormal(length));
+  const keys = random(positions * kvHeads * headDim);
   const values = latent
     ? Float32Array.from({ length: positions * kvHeads * valueDim }, (_, i) => keys[Math.floor(i / valueDim) * headDim + (i % valueDim)] ?? NaN)
-    : t.randomNormal(positions * kvHeads * valueDim);
+    : random(positions * kvHeads * valueDim);
   keys.fill(NaN, (start + tokens) * kvHeads * headDim);
   values.fill(NaN, (start + tokens) * kvHeads * valueDim);
   const q = t.randomNormal(tokens * heads * headDim, spread);
@@ -52,8 +56,9 @@ async function expectAttention(t: KernelTest, mode: 'decode' | 'prefill', shape:
   const args = {
     label: 'attention',
     q: t.input(q),
-    kCache: t.input(keys),
-    ...(options.latent ? {} : { vCache: t.input(values) }),
+    kCache: t.input(options.half ? halfBits(keys) : keys),
+    ...(options.latent ? {} : { vCache: t.input(options.half ? halfBits(values) : values) }),
+    cacheType: options.half ? ('f16' as const) : ('f32' as const),
     out,
     batch: t.input(Uint32Array.of(start, tokens)),
     ...rest,
@@ -89,6 +94,13 @@ for (const shape of SHAPES) {
   });
   kernelCase(`attention prefill ${describe(shape)}`, async (t) => {
     for (const [start, tokens] of [[0, 1], [0, 7], [0, 33], [13, 32], [40, 9]] as const) await expectAttention(t, 'prefill', shape, start, tokens);
+  });
+}
+
+for (const mode of ['decode', 'prefill'] as const) {
+  kernelCase(`attention ${mode} over a cache of f16`, async (t) => {
+    if (!t.device.features.has('shader-f16')) return;
+    for (const shape of [MHA, GQA, SMALL]) await expectAttention(t, mode, shape, 76, mode === 'decode' ? 1 : 33, { half: true });
   });
 }
 

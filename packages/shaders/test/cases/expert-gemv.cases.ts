@@ -1,9 +1,13 @@
 import { expertDown, expertGateUp } from '../../src/expert-gemv.ts';
 import type { ExpertActivation } from '../../src/expert-pool.ts';
 import type { GemvTile } from '../../src/gemv-tile.ts';
-import { expectClose, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
+import type { RouterAxes } from '../../src/router.ts';
+import { expectClose, expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
 import { F32, MXFP4, Q4_0, Q4_K, Q6_K, Q8_0, randomPool, randomSlots } from '../reference/expert-weights.ts';
 import { gatherReference, hiddenReference, product, randomIds } from '../reference/moe.ts';
+import { routeReference } from '../reference/router.ts';
+
+const PLAIN: RouterAxes = { score: 'softmax', softmaxAfterTopK: false, groups: null, renormalise: null, scale: 1 };
 
 interface Shape {
   readonly experts: number;
@@ -98,6 +102,42 @@ for (const [name, shape] of Object.entries(shapes)) {
 async function expectRefused(what: string, make: Promise<unknown>): Promise<void> {
   const error = await make.catch((caught: unknown) => caught);
   if (!(error instanceof Error && error.name === 'KernelArgumentError')) throw new Error(`${what} is not refused`);
+}
+
+const ROUTERS: Readonly<Record<string, { readonly experts: number; readonly topK: number; readonly router: RouterAxes; readonly bias?: boolean; readonly expertScale?: boolean; readonly tile?: GemvTile }>> = {
+  'softmax': { experts: 64, topK: 8, router: PLAIN },
+  'softmax of 128, renormalised': { experts: 128, topK: 8, router: { ...PLAIN, renormalise: { eps: 0 } } },
+  'softmax biased': { experts: 33, topK: 4, router: PLAIN, bias: true },
+  'softmax after top-k': { experts: 32, topK: 4, router: { ...PLAIN, score: 'none', softmaxAfterTopK: true } },
+  'sigmoid, scaled': { experts: 16, topK: 3, router: { ...PLAIN, score: 'sigmoid', scale: 2.5 }, expertScale: true },
+  'one expert': { experts: 1, topK: 1, router: PLAIN },
+  'k = E, few threads': { experts: 5, topK: 5, router: PLAIN, tile: { threads: 16, lanes: 4, rowsAThread: 1 } },
+};
+
+for (const [name, { experts, topK, router, tile, ...rest }] of Object.entries(ROUTERS)) {
+  kernelCase(`expert-gemv chooses by itself: ${name}`, async (t) => {
+    const [d, width] = [64, 96];
+    const slots = randomSlots(t, experts, []);
+    const first = [Q8_0, Q8_0].map((type) => ({ type, rows: width, cols: d }));
+    const { pool, values } = randomPool(t, first, slots, experts + 1, false);
+    const logits = t.randomNormal(experts, 2);
+    // A tie.
+    if (experts > 8) logits[3] = logits[7] ?? 0;
+    const bias = rest.bias ? t.randomNormal(experts, 0.3) : undefined;
+    const expertScale = rest.expertScale ? t.randomNormal(experts) : undefined;
+    const x = t.randomNormal(d);
+    const hidden = t.output(topK * width * 4);
+    const ids = t.output((topK + 1) * 4);
+    const weights = t.output((topK + 1) * 4);
+    const choice = { logits: t.input(logits), experts, topK, router, ...(bias ? { selectionBias: t.input(bias) } : {}), ...(expertScale ? { expertScale: t.input(expertScale) } : {}) };
+    await t.run([await expertGateUp(t.context, { label: 'gate_up', x: t.input(x), ids, slots: t.input(slots), pool, hidden, topK, activation: 'swiglu', route: { ...choice, weights }, ...(tile ? { tile } : {}) })]);
+    const expected = routeReference([...logits], topK, router, bias && [...bias], expertScale && [...expertScale]);
+    expectEqual('ids', (await t.readInts(ids, topK + 1)).subarray(0, topK), expected.ids);
+    const held = await t.readFloats(weights, topK + 1);
+    expectClose('weights', held.subarray(0, topK), expected.weights, { relative: 1e-6, absolute: 1e-7 });
+    if (!Number.isNaN(held[topK])) throw new Error('a weight beyond k was written');
+    expectClose('hidden', await t.readFloats(hidden, topK * width), expected.ids.flatMap((e) => vectorsApart(hiddenReference(values[e] ?? [], x, 'swiglu'))));
+  });
 }
 
 kernelCase('expert-gemv refuses more pages than it can bind', async (t) => {

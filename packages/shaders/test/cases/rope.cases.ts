@@ -1,58 +1,43 @@
+import type { CacheType } from '../../src/attention-shape.ts';
 import { ropeTable, type RopeTableArgs } from '../../src/rope-table.ts';
 import { ropeAndCache, type RopeAndCacheArgs } from '../../src/rope.ts';
 import { expectClose, expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
-import { normed } from '../reference/linear.ts';
-import { rotateReference, yarnReference } from '../reference/rope.ts';
+import { halvesOf } from '../harness/half.ts';
+import { inputsReference, inputsWidth, ROPE_BASE, type InputsCase } from '../reference/attention-inputs.ts';
+import { yarnReference } from '../reference/rope.ts';
 
-interface Shape {
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly valueDim: number;
-  /** Elements after each query head that are not its own. */
-  readonly beside?: number;
-  readonly qkNorm: RopeAndCacheArgs['qkNorm'];
-  readonly rope: { readonly kind: 'norm' | 'neox'; readonly dims: number } | null;
-  readonly qkNormLast?: boolean;
-  readonly valueNorm?: boolean;
-  readonly valuesAreKeys?: boolean;
-  readonly temperature?: { readonly scale: number; readonly length: number };
-}
-
-const BASE = 10_000;
 const POSITIONS = 64;
+const HALF_NAN = 0x7e00;
 
-async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens: number): Promise<void> {
-  const { heads, kvHeads, headDim, valueDim, beside = 0, qkNorm, rope, qkNormLast = false, valueNorm = false, valuesAreKeys = false, temperature } = shape;
-  const queryStride = headDim + beside;
+async function expectRotated(t: KernelTest, shape: InputsCase, start: number, tokens: number, cacheType: CacheType = 'f32'): Promise<void> {
+  const { heads, kvHeads, headDim, valueDim, beside = 0, qkNorm, rope, temperature, ...rest } = shape;
   const qWidth = heads * headDim;
   const kWidth = kvHeads * headDim;
   const vWidth = kvHeads * valueDim;
-  const rowWidth = heads * queryStride + kWidth + (valuesAreKeys ? 0 : vWidth);
+  const rowWidth = inputsWidth(shape);
   const qkv = t.randomNormal((tokens + 1) * rowWidth, 2);
   const eps = 1e-3;
-  const norms = { q: t.randomNormal(qkNorm === 'full' ? qWidth : headDim), k: t.randomNormal(qkNorm === 'full' ? kWidth : headDim) };
+  const norms = { q: t.randomNormal(qkNorm === 'full' ? qWidth : headDim), k: t.randomNormal(qkNorm === 'full' ? kWidth : headDim), eps };
   const q = t.output((tokens + 1) * qWidth * 4);
-  const kCache = t.output(POSITIONS * kWidth * 4);
-  const vCache = t.output(POSITIONS * vWidth * 4);
-  const table = rope && t.input(ropeTable({ dims: rope.dims, base: BASE, frequencyScale: 1, yarn: null, contextLength: POSITIONS }));
+  const cache = (width: number) => (cacheType === 'f16' ? t.input(new Uint16Array(POSITIONS * width).fill(HALF_NAN)) : t.output(POSITIONS * width * 4));
+  const [kCache, vCache] = [cache(kWidth), cache(vWidth)];
+  const table = rope && t.input(ropeTable({ dims: rope.dims, base: ROPE_BASE, frequencyScale: 1, yarn: null, contextLength: POSITIONS }));
   const step = await ropeAndCache(t.context, {
+    ...rest,
     label: 'rope',
     qkv: t.input(qkv),
     q,
     kCache,
     vCache,
+    cacheType,
     batch: t.input(Uint32Array.of(start, tokens)),
     heads,
     kvHeads,
     headDim,
     valueDim,
-    queryStride,
+    queryStride: headDim + beside,
     qkNorm,
     qkNormEps: eps,
-    qkNormLast,
-    valueNorm,
-    valuesAreKeys,
     ...(temperature ? { temperature } : {}),
     ...(qkNorm === 'none' || qkNorm === 'unit' ? {} : { qNorm: t.input(norms.q), kNorm: t.input(norms.k) }),
     rope: rope && table && { ...rope, table },
@@ -62,40 +47,26 @@ async function expectRotated(t: KernelTest, shape: Shape, start: number, tokens:
 
   const expected = { q: new Float64Array((tokens + 1) * qWidth).fill(NaN), k: new Float64Array(POSITIONS * kWidth).fill(NaN), v: new Float64Array(POSITIONS * vWidth).fill(NaN) };
   for (let token = 0; token < tokens; token++) {
-    const row = qkv.subarray(token * rowWidth, (token + 1) * rowWidth);
-    const prepared = (part: Float32Array, weight: Float32Array): number[] => {
-      const wide = qkNorm === 'full' ? normed(part, weight, eps) : Float64Array.from(part);
-      return Array.from({ length: part.length / headDim }, (_, head) => {
-        const own = wide.subarray(head * headDim, (head + 1) * headDim);
-        const norm = (x: Float64Array): Float64Array => (qkNorm === 'per-head' ? normed(x, weight, eps) : qkNorm === 'unit' ? normed(x, new Float32Array(headDim).fill(1), eps) : x);
-        const rotate = (x: Float64Array): Float64Array =>
-          rope ? rotateReference(x, rope.kind, rope.dims, (pair) => (start + token) * BASE ** ((-2 * pair) / rope.dims)) : x;
-        return [...(qkNormLast ? norm(rotate(own)) : rotate(norm(own)))];
-      }).flat();
-    };
-    const heat = temperature ? 1 + temperature.scale * Math.log(1 + Math.floor((start + token + 1) / temperature.length)) : 1;
-    const queries = row.subarray(0, heads * queryStride).filter((_, i) => i % queryStride < headDim);
-    const rest = row.subarray(heads * queryStride);
-    expected.q.set(prepared(queries, norms.q).map((value) => value * heat), token * qWidth);
-    expected.k.set(prepared(rest.subarray(0, kWidth), norms.k), (start + token) * kWidth);
-    const values = valuesAreKeys ? rest.subarray(0, kWidth) : rest.subarray(kWidth);
-    const ones = new Float32Array(valueDim).fill(1);
-    const ready = Array.from({ length: kvHeads }, (_, head) => values.subarray(head * valueDim, (head + 1) * valueDim)).flatMap((own) => [...(valueNorm ? normed(own, ones, eps) : own)]);
-    expected.v.set(ready, (start + token) * vWidth);
+    const { q: queries, k, v } = inputsReference(qkv.subarray(token * rowWidth, (token + 1) * rowWidth), start + token, shape, norms);
+    expected.q.set(queries, token * qWidth);
+    expected.k.set(k, (start + token) * kWidth);
+    expected.v.set(v, (start + token) * vWidth);
   }
+  const cached = (cache: GPUBufferBinding, length: number) => (cacheType === 'f16' ? t.readBytes(cache, length * 2).then((held) => halvesOf(held, length)) : t.readFloats(cache, length));
+  const relative = cacheType === 'f16' ? 2 ** -11 : 2e-6;
   expectWritten('q', await t.readFloats(q, expected.q.length), expected.q);
-  expectWritten('keys', await t.readFloats(kCache, expected.k.length), expected.k);
-  expectWritten('values', await t.readFloats(vCache, expected.v.length), expected.v);
+  expectWritten('keys', await cached(kCache, expected.k.length), expected.k, relative);
+  expectWritten('values', await cached(vCache, expected.v.length), expected.v, relative);
 }
 
 /** `expected` is NaN where nothing may be written; outputs are poisoned with NaN. */
-function expectWritten(label: string, actual: Float32Array, expected: Float64Array): void {
+function expectWritten(label: string, actual: Float32Array, expected: Float64Array, relative = 2e-6): void {
   expectEqual(`${label}: unwritten`, Array.from(actual, (x) => Number(Number.isNaN(x))), Array.from(expected, (x) => Number(Number.isNaN(x))));
   const written = (_: number, i: number): boolean => !Number.isNaN(expected[i]);
-  expectClose(label, actual.filter(written), expected.filter(written), { relative: 2e-6 });
+  expectClose(label, actual.filter(written), expected.filter(written), { relative });
 }
 
-const SHAPES: Readonly<Record<string, Shape>> = {
+const SHAPES: Readonly<Record<string, InputsCase>> = {
   'neox': { heads: 4, kvHeads: 2, headDim: 64, valueDim: 64, qkNorm: 'none', rope: { kind: 'neox', dims: 64 } },
   'norm': { heads: 4, kvHeads: 1, headDim: 64, valueDim: 64, qkNorm: 'none', rope: { kind: 'norm', dims: 64 } },
   'none, wide values': { heads: 3, kvHeads: 3, headDim: 12, valueDim: 20, qkNorm: 'none', rope: null },
@@ -118,6 +89,17 @@ for (const [name, shape] of Object.entries(SHAPES)) {
   kernelCase(`rope ${name}`, async (t) => {
     for (const [start, tokens] of [[0, 1], [0, 7], [1, 1], [POSITIONS - 9, 8]] as const) await expectRotated(t, shape, start, tokens);
   });
+}
+
+/** Shapes with norms, rotations and none, into a cache of f16. */
+for (const name of ['neox', 'norm, partial, narrow values', 'neox, norm over all heads', 'neox, values normed']) {
+  const shape = SHAPES[name];
+  if (shape) {
+    kernelCase(`rope ${name}, cache of f16`, async (t) => {
+      if (!t.device.features.has('shader-f16')) return;
+      for (const [start, tokens] of [[0, 1], [1, 7]] as const) await expectRotated(t, shape, start, tokens, 'f16');
+    });
+  }
 }
 
 // Written out by hand from the two conventions: Hugging Face's q * cos + rotate_half(q) * sin, and (2i, 2i + 1) as complex numbers.
@@ -144,7 +126,7 @@ kernelCase('rope turns halves (neox) and neighbours (norm)', async (t) => {
       valueDim: 4,
       qkNorm: 'none',
       qkNormEps: 0,
-      rope: { kind, dims: 4, table: t.input(ropeTable({ dims: 4, base: BASE, frequencyScale: 1, yarn: null, contextLength: 2 })) },
+      rope: { kind, dims: 4, table: t.input(ropeTable({ dims: 4, base: ROPE_BASE, frequencyScale: 1, yarn: null, contextLength: 2 })) },
     });
     await t.run([step]);
     expectClose(kind, await t.readFloats(q, 4), expected[kind]);

@@ -1,4 +1,4 @@
-import { attentionDecode, attentionPrefill, ropeAndCache, type Step } from '@gatefold/shaders';
+import { attentionDecode, attentionPrefill, preparesInputs, ropeAndCache, type AttentionInputs, type Step } from '@gatefold/shaders';
 import type { AttentionSpec, LayerSpec } from '../../model/spec.ts';
 import { joinResidual } from '../join-residual.ts';
 import { normStep } from '../norm.ts';
@@ -76,14 +76,9 @@ export async function attendSteps(plan: PlanContext, session: SessionBuffers, la
   const label = (stage: string) => `layer.${index}.${stage}`;
   const shape = { heads, kvHeads, headDim, valueDim };
   const batch = { buffer: session.batch };
-  const cache = { kCache: { buffer: session.state(index, 'keys') }, vCache: { buffer: session.state(index, 'values') } };
-  const rotate = ropeAndCache(shaders, {
-    label: label('rope'),
+  const cache = { kCache: { buffer: session.state(index, 'keys') }, vCache: { buffer: session.state(index, 'values') }, cacheType: plan.cacheType };
+  const inputs: AttentionInputs = {
     qkv,
-    q,
-    ...cache,
-    batch,
-    ...shape,
     queryStride: queryStride(attention),
     qkNorm,
     qkNormEps: attention.qkNormEps,
@@ -95,10 +90,9 @@ export async function attendSteps(plan: PlanContext, session: SessionBuffers, la
       ? {}
       : { qNorm: weights.vector(`${block}attn_q_norm.weight`), kNorm: weights.vector(`${block}attn_k_norm.weight`) }),
     rope: rope && { kind: rope.kind, dims: rope.dims, table: { buffer: plan.ropeTable(rope) } },
-  });
+  };
   const attend = {
     label: label('attention'),
-    q,
     ...cache,
     out,
     batch,
@@ -109,7 +103,10 @@ export async function attendSteps(plan: PlanContext, session: SessionBuffers, la
     softcap: attention.softcap,
     ...(attention.sinks ? { sinks: weights.vector(`${block}attn_sinks.weight`) } : {}),
   };
-  const mix = partial ? attentionDecode(shaders, { ...attend, partial, maxContext: plan.contextLength }) : attentionPrefill(shaders, attend);
+  // One token's attention makes its inputs by itself where a workgroup can hold them.
+  const prepares = partial !== undefined && preparesInputs(shaders, shape, inputs);
+  const rotate = prepares ? [] : ropeAndCache(shaders, { label: label('rope'), q, ...cache, batch, ...shape, ...inputs });
+  const mix = partial ? attentionDecode(shaders, { ...attend, q: prepares ? inputs : q, partial, maxContext: plan.contextLength }) : attentionPrefill(shaders, { ...attend, q });
   return (await Promise.all([rotate, mix])).flat();
 }
 

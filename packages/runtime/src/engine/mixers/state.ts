@@ -1,13 +1,15 @@
+import type { CacheType } from '@gatefold/shaders';
 import type { MixerSpec } from '../../model/spec.ts';
 
 /**
  * What a layer's mixer keeps of the tokens before, by name, in bytes: caches grow with `positions`, recurrent state does
- * not.
+ * not. @param cacheType of keys and values
  */
-export function stateBytes(mixer: MixerSpec, positions: number, hiddenSize: number): Readonly<Record<string, number>> {
+export function stateBytes(mixer: MixerSpec, positions: number, hiddenSize: number, cacheType: CacheType = 'f32'): Readonly<Record<string, number>> {
+  const cacheBytes = cacheType === 'f16' ? 2 : 4;
   switch (mixer.kind) {
     case 'gqa':
-      return { keys: positions * mixer.kvHeads * mixer.headDim * 4, values: positions * mixer.kvHeads * mixer.valueDim * 4 };
+      return { keys: positions * mixer.kvHeads * mixer.headDim * cacheBytes, values: positions * mixer.kvHeads * mixer.valueDim * cacheBytes };
     case 'mla':
       return { latent: positions * (mixer.latentDim + mixer.ropeDim) * 4 };
     case 'short-conv':
