@@ -12,9 +12,10 @@ const FEWEST_SPLITS = 16;
 const MOST_SPLITS = 256;
 /** A thread of the first stage sums one vector of a value head. */
 const MOST_VALUE_DIM = 512;
-/** Query heads that a workgroup takes together, at most, and their elements where it makes them itself. */
+/** Query heads that a workgroup takes together, at most, and their elements and a head's where it makes them itself. */
 const MOST_BLOCK = 8;
 const MOST_PREPARED = 1024;
+const MOST_HEAD = 256;
 
 export interface AttentionDecodeArgs extends AttentionArgs {
   /** [heads, headDim] f32; or what the first stage makes queries, key and value of, where `preparesInputs` allows it */
@@ -36,8 +37,9 @@ export function attentionPartialBytes(shape: AttentionShape & { readonly maxCont
  * Whether `attentionDecode` can take its inputs as they come from their product, which saves the dispatch of
  * `ropeAndCache`: a workgroup must hold all query heads that share a key.
  */
-export function preparesInputs({ features }: ShaderContext, { heads, kvHeads, headDim }: AttentionShape): boolean {
+export function preparesInputs({ features }: ShaderContext, { heads, kvHeads, headDim }: AttentionShape, { valueNorm = false }: Pick<AttentionInputs, 'valueNorm'> = {}): boolean {
   const shared = heads / kvHeads;
+  if (valueNorm || headDim > MOST_HEAD) return false;
   // Without subgroups, eight heads' products leave no workgroup memory for queries.
   return shared <= (features['SUBGROUPS'] ? MOST_BLOCK : MOST_BLOCK / 2) && shared * headDim <= MOST_PREPARED;
 }
@@ -57,7 +59,7 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
   const splits = { HEADS: heads, MAX_SPLITS: mostSplits(args) };
   const block = blockHeads(args);
   const prepare = 'qkv' in q;
-  if (prepare && !preparesInputs(context, args)) throw new KernelArgumentError(label, `${heads} heads of ${headDim} over ${kvHeads} are too many to prepare here; run ropeAndCache first`);
+  if (prepare && !preparesInputs(context, args, q)) throw new KernelArgumentError(label, `${heads} heads of ${headDim} over ${kvHeads} are too many to prepare here; run ropeAndCache first`);
   const inputs = prepare ? inputsRequest(label, args, q) : { conditions: {}, constants: {}, bindings: { 1: q } };
   return Promise.all([
     context.step({

@@ -72,7 +72,7 @@ export async function expertGateUp(context: ShaderContext, args: ExpertGateUpArg
     conditions: { ...conditions, ...choice.conditions, ...bias.conditions, ...activationCondition(activation), INPUT_WEIGHTS: inputWeights !== undefined, ROUTE: route !== undefined, FEW_EXPERTS: route !== undefined },
     constants: { ...constants, ...choice.constants, ...bias.constants, GROUPS: groups, WIDTH: rows, THREADS: threads, LANES: lanes, ROWS_A_THREAD: rowsAThread },
     bindings: { ...bindings, ...choice.bindings, 1: x, 2: ids, 3: slots, 4: hidden, ...(route ? { 6: route.weights } : {}), ...(inputWeights ? { 7: inputWeights } : {}) },
-    workgroups: [Math.ceil(rows / ((threads / lanes) * rowsAThread)), topK, 1],
+    workgroups: [Math.ceil(rows / ((threads / lanes) * rowsAThread)), route ? topK + 1 : topK, 1],
   });
 }
 

@@ -16,6 +16,8 @@ const MOST_LANES = 32;
 const MOST_ROWS = 4;
 /** Threads that fill a large GPU: below that, fewer rows a thread. */
 const ENOUGH_THREADS = 3 << 15;
+/** Below that, workgroups are smaller. */
+const FEWEST_WORKGROUPS = 16;
 /** Of a CPU adapter's workgroups, of which few fill the machine, and each costs. */
 const CPU_THREADS = 64;
 const CPU_LANES = 4;
@@ -27,7 +29,9 @@ export function gemvTile(context: ShaderContext, rows: number, groups: number): 
   const enough = narrow ? CPU_THREADS : ENOUGH_THREADS;
   let rowsAThread = MOST_ROWS;
   while (rowsAThread > 1 && (rows * lanes) / rowsAThread < enough) rowsAThread /= 2;
-  return { threads: narrow ? CPU_THREADS : THREADS, lanes, rowsAThread };
+  // Few rows, like a router's: more multiprocessors take part.
+  const threads = rows * lanes < FEWEST_WORKGROUPS * THREADS ? THREADS / 2 : THREADS;
+  return { threads: narrow ? CPU_THREADS : threads, lanes, rowsAThread };
 }
 
 /** The most lanes of which few idle at a row's end. */

@@ -7,7 +7,7 @@ import type { Step } from './step.ts';
 export interface AttentionInputs {
   /** [tokens, heads · queryStride + kvHeads · headDim + kvHeads · valueDim] f32: queries, keys, values; without these where `valuesAreKeys` */
   readonly qkv: GPUBufferBinding;
-  /** Elements from a query head to the next; default: `headDim`. */
+  /** Elements from a query head to the next, a multiple of 4; default: `headDim`. */
   readonly queryStride?: number;
   /** RMSNorm of queries and keys: over each head, over all heads at once, or over each head without weights. */
   readonly qkNorm: 'none' | 'per-head' | 'full' | 'unit';
@@ -81,8 +81,8 @@ export function inputsRequest(label: string, { headDim, valueDim }: AttentionSha
   if (rope && (rope.dims < 2 || rope.dims > headDim || rope.dims % 2 !== 0)) {
     throw new KernelArgumentError(label, `RoPE over ${rope.dims} of ${headDim} dimensions; must be an even number up to these`);
   }
-  if (queryStride < headDim || (queryStride > headDim && qkNorm === 'full')) {
-    throw new KernelArgumentError(label, `query heads ${queryStride} elements apart; at least ${headDim}, and no more with a norm over all heads`);
+  if (queryStride < headDim || queryStride % 4 !== 0 || (queryStride > headDim && qkNorm === 'full')) {
+    throw new KernelArgumentError(label, `query heads ${queryStride} elements apart; at least ${headDim}, a multiple of 4, and no more with a norm over all heads`);
   }
   const normed = qkNorm !== 'none';
   const weighted = normed && qkNorm !== 'unit';

@@ -78,7 +78,7 @@ const SHAPES: Readonly<Record<string, InputsCase>> = {
   'one head of eight': { heads: 1, kvHeads: 1, headDim: 8, valueDim: 8, qkNorm: 'full', rope: { kind: 'norm', dims: 8 } },
   'norm last, gates beside queries': { heads: 4, kvHeads: 2, headDim: 64, valueDim: 64, beside: 64, qkNorm: 'per-head', qkNormLast: true, rope: { kind: 'neox', dims: 64 } },
   'norm without weights, temperature': { heads: 2, kvHeads: 2, headDim: 64, valueDim: 64, qkNorm: 'unit', rope: { kind: 'norm', dims: 64 }, temperature: { scale: 0.1, length: 5 } },
-  'values are keys, normed': { heads: 4, kvHeads: 1, headDim: 256, valueDim: 256, qkNorm: 'per-head', valueNorm: true, valuesAreKeys: true, rope: { kind: 'neox', dims: 256 } },
+  'values are keys': { heads: 4, kvHeads: 1, headDim: 256, valueDim: 256, qkNorm: 'per-head', valuesAreKeys: true, rope: { kind: 'neox', dims: 256 } },
 };
 
 for (const [name, shape] of Object.entries(SHAPES)) {
