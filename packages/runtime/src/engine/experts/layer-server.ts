@@ -94,7 +94,7 @@ export class LayerServer {
     if (!state) {
       const { context } = this.#scratch();
       for (const oldest of this.#conversations.keys()) if (this.#conversations.size >= MOST_CONVERSATIONS) this.#drop(oldest);
-      const buffers = new SessionBuffers(context.memory, context.spec, context.contextLength, context.chunk);
+      const buffers = new SessionBuffers(context.memory, context.spec, context.contextLength, context.chunk, context.cacheType);
       state = { buffers, plan: await forwardPlan(context, buffers), length: 0 };
     }
     this.#conversations.delete(key);
