@@ -104,7 +104,7 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
 
 Those that run a model, and doctor, take [--host chromium|node]: headless Chromium (the default), or Node over Dawn. Those that run one take
 [--context N] positions of the KV cache, [--prefill-chunk N] tokens a pass, [--bare-kernels] f32 without subgroups,
-[--precision f16|f32] of a prompt's matrix products, [--max-binding BYTES] as of a small adapter,
+[--precision f16|f32] of a prompt's products and the KV cache, [--max-binding BYTES] as of a small adapter,
 [--gpu-budget 2GB|50%] of GPU memory for weights: bytes, or the share of the experts that is resident at a time; others
 come when they are asked for, from [--host-budget 4GB|100%] of memory where they were before. Of a split model give any
 part.

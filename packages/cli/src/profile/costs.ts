@@ -7,11 +7,8 @@ export interface Cost {
   readonly flops: number;
 }
 
-/** f32 keys and values. */
-const CACHE_BYTES = 4;
-
-/** Least work of each stage of a pass, by the stage names of the engine's plan. @param context positions that the last token sees */
-export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, context: number): ReadonlyMap<string, Cost> {
+/** Least work of each stage of a pass, by the stage names of the engine's plan. @param context positions that the last token sees @param cacheBytes of an element of keys and values */
+export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, context: number, cacheBytes: number): ReadonlyMap<string, Cost> {
   const costs = new Map<string, Cost>();
   const add = (stage: string, bytes: number, flops: number) => {
     const known = costs.get(stage) ?? { bytes: 0, flops: 0 };
@@ -31,7 +28,7 @@ export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, con
     const block = (names: readonly string[]) => names.map((name) => `blk.${index}.${name}.weight`);
     add('qkv', ...matrices(block(['attn_q', 'attn_k', 'attn_v'])));
     add('attention_out', ...matrices(block(['attn_output'])));
-    if (attention.kind === 'gqa') add('attention', ...attentionCost(attention, tokens, context));
+    if (attention.kind === 'gqa') add('attention', ...attentionCost(attention, tokens, context, cacheBytes));
     if (ffn.kind === 'moe') {
       add('router_logits', ...matrices(block(['ffn_gate_inp'])));
       // Of the stacked experts, those that are chosen: at most k a token.
@@ -56,9 +53,9 @@ export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, con
   return costs;
 }
 
-function attentionCost({ heads, kvHeads, headDim, valueDim, slidingWindow }: AttentionSpec, tokens: number, context: number): [bytes: number, flops: number] {
+function attentionCost({ heads, kvHeads, headDim, valueDim, slidingWindow }: AttentionSpec, tokens: number, context: number, cacheBytes: number): [bytes: number, flops: number] {
   const seen = (position: number) => (slidingWindow > 0 ? Math.min(slidingWindow, position) : position);
-  const bytes = seen(context) * kvHeads * (headDim + valueDim) * CACHE_BYTES;
+  const bytes = seen(context) * kvHeads * (headDim + valueDim) * cacheBytes;
   // Each token sees itself and what is before it.
   const pairs = Array.from({ length: tokens }, (_, i) => seen(context - i)).reduce((sum, positions) => sum + positions, 0);
   return [bytes, 2 * pairs * heads * (headDim + valueDim)];

@@ -2,6 +2,7 @@ import type { LoadOptions } from '@gatefold/runtime';
 import type { BatchSize, Step } from '@gatefold/shaders';
 import type { Session } from '../../../runtime/src/engine/session.ts';
 import { encodePass } from '../../../runtime/src/engine/encode-pass.ts';
+import { cacheType } from '../../../runtime/src/engine/plan-context.ts';
 import { stepsOf } from '../../../runtime/src/engine/plan.ts';
 import { isCpuAdapter } from '../../../runtime/src/worker/cpu-adapter.ts';
 import type { LocalModelService } from '../../../runtime/src/worker/service.ts';
@@ -41,7 +42,7 @@ export async function measureProfile({ context, chunk, sampled }: ProfileJob, op
 
     const { plan } = session;
     const rounds = Math.max(1, Math.min(MOST_TOKENS, model.contextLength - context));
-    const costs = (tokens: number) => stageCosts(model.spec, model.weights.gguf, tokens, context);
+    const costs = (tokens: number) => stageCosts(model.spec, model.weights.gguf, tokens, context, cacheType(model.shaders.features) === 'f16' ? 2 : 4);
     const decodeSteps = [...stepsOf(plan.decode), ...plan.lastLogits, ...(await plan.sampler(sampled ? 'sample' : 'greedy'))];
     const decodeSize = { tokens: 1, context };
     const startToken = () => session.startBatch(context - 1, prompt.slice(-1));

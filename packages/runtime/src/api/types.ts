@@ -14,8 +14,8 @@ export interface LoadOptions {
   /** Force the bare f32 kernels even where the adapter has faster ones. Default false. */
   readonly bareKernels?: boolean;
   /**
-   * What a prompt's matrix products may round their inputs to, where that makes them faster: `f16` (default; sums stay
-   * f32) or `f32`, which rounds nothing. Decoding is f32 in both.
+   * What a prompt's matrix products may round their inputs to, and the KV cache what it holds, where that is faster: `f16`
+   * (default; sums stay f32) or `f32`, which rounds nothing.
    */
   readonly precision?: 'f16' | 'f32';
   /** Upper bound for one GPU binding in bytes, below the adapter's own limit (for tests of small adapters). */
