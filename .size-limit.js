@@ -25,9 +25,9 @@ const inThread = named('chunk-in-thread-').flatMap((name) => [...withImports(nam
 const rooms = named('chunk-mesh-').flatMap((name) => [...withImports(name)]).filter((name) => !page.has(name));
 const later = named('worker-').filter((name) => !worker.has(name));
 const kinds = {
-  sampling: /^worker-sampling-/,
+  sampling: /^worker-sampler-/,
   families: /^worker-family-/,
-  rare: /^worker-(rare|decoders|evaluate|beside|split)-/,
+  rare: /^worker-(rare|routers|decoders|evaluate|beside|split)-/,
   matrix: /^worker-matrix-/,
   store: /^worker-(opfs|readers|reader)-/,
   batch: /^worker-(decode-batch|few|all-logits)-/,

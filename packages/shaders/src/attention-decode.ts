@@ -59,7 +59,7 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
   const splits = { HEADS: heads, MAX_SPLITS: mostSplits(args) };
   const block = blockHeads(args);
   const prepare = 'qkv' in q;
-  if (prepare && !preparesInputs(context, args, q)) throw new KernelArgumentError(label, `${heads} heads of ${headDim} over ${kvHeads} are too many to prepare here; run ropeAndCache first`);
+  if (prepare && !preparesInputs(context, args, q)) throw new KernelArgumentError(label, `${heads} heads of ${headDim} over ${kvHeads} need ropeAndCache first`);
   const inputs = prepare ? inputsRequest(label, args, q) : { conditions: {}, constants: {}, bindings: { 1: q } };
   return Promise.all([
     context.step({

@@ -18,7 +18,7 @@ const RARE_TYPES = ['Q2_K', 'Q3_K', 'Q4_1', 'Q5_0', 'Q5_1', 'Q5_K', 'IQ4_NL', 'I
 
 /** Threads of a subgroup on adapters that run on a CPU, at most. */
 const CPU_SUBGROUP = 4;
-/** `PARTS` of workgroup_sum.wesl. */
+/** A multiple of `PART` of workgroup_sum.wesl. */
 const FEWEST_THREADS = 16;
 
 /** WESL `@if` conditions that pick a variant of a module. Conditions not named are false. */
@@ -133,7 +133,8 @@ const SUBGROUP_MATRIX_STUB = /^(alias|fn) (subgroup_matrix_\w+|subgroupMatrix\w+
 export async function linkKernel(module: string, conditions: Conditions = {}, own: Readonly<Record<string, string>> = {}): Promise<string> {
   const rare = RARE_TYPES.some((type) => conditions[type]) ? (await import('./rare/decoders.ts')).decoders : {};
   const matrix = conditions['MATRIX'] ? (await import('./rare/matrix.ts')).matrix : {};
-  const weslSrc = { ...sources, ...rare, ...matrix, ...own };
+  const routers = conditions['GROUPS'] || conditions['SCORE_SQRT_SOFTPLUS'] ? (await import('./rare/routers.ts')).routers : {};
+  const weslSrc = { ...sources, ...rare, ...matrix, ...routers, ...own };
   if (weslSrc[`${module}.wesl`] === undefined) throw new KernelArgumentError(module, 'no such kernel module');
   // Every condition must be known to the linker: those a module asks about and nobody named are false.
   const known: Record<string, boolean> = {};

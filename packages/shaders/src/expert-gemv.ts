@@ -58,7 +58,7 @@ export function choosesExperts({ experts, router, selectionBias, expertScale }: 
  */
 export async function expertGateUp(context: ShaderContext, args: ExpertGateUpArgs): Promise<Step> {
   const { label, x, ids, slots, pool, hidden, topK, activation, inputWeights, route } = args;
-  if (route && (inputWeights || !choosesExperts(route, pool))) throw new KernelArgumentError(label, `cannot choose of ${route.experts} experts here; run routerTopK first`);
+  if (route && (inputWeights || !choosesExperts(route, pool))) throw new KernelArgumentError(label, `a choice of ${route.experts} experts needs routerTopK first`);
   const choice = route ? choiceRequest(label, route) : { conditions: {}, constants: {}, bindings: {} };
   const matrices = gateUpMatrices(label, pool, activation);
   const { rows, cols } = matrices.UP;

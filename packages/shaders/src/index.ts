@@ -17,5 +17,5 @@ export * from './rmsnorm.ts';
 export * from './rope-table.ts';
 export * from './rope.ts';
 export * from './router.ts';
-export * from './sampler.ts';
+export { samplerScratchBytes } from './sampler-scratch.ts';
 export * from './step.ts';

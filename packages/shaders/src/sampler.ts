@@ -1,11 +1,8 @@
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
+import { samplerScratchBytes, STRETCH } from './sampler-scratch.ts';
+import { samplingSources } from './sampling-sources.ts';
 import type { Step } from './step.ts';
-
-/** sampling/scratch.wesl: words before the partials, words of a partial, logits that a workgroup looks at. */
-const HEAD_WORDS = 4 + 3 * 256;
-const PARTIAL_WORDS = 8;
-const STRETCH = 1024;
 
 /** Masses of so many logits fit their sums (sampling/bins.wesl). */
 const MAX_VOCAB = 2 ** 19 - 1;
@@ -37,11 +34,6 @@ export interface SamplerArgs {
   readonly scratch: GPUBufferBinding;
 }
 
-/** Bytes of scratch that sampling from `vocab` logits takes. */
-export function samplerScratchBytes(vocab: number): number {
-  return 4 * (HEAD_WORDS + PARTIAL_WORDS * Math.ceil(vocab / STRETCH) + 3 * vocab);
-}
-
 /**
  * Chooses the next token and makes the session's buffers ready for it: two dispatches (`greedy`) or four (`sample`).
  *
@@ -66,14 +58,13 @@ export async function sampler(context: ShaderContext, args: SamplerArgs): Promis
   if (held < samplerScratchBytes(vocab)) {
     throw new KernelArgumentError(label, `scratch of ${held} bytes; needs ${samplerScratchBytes(vocab)} (samplerScratchBytes)`);
   }
-  const { samplingSources: sources } = await import('./sampling-sources.ts');
   const groups = Math.ceil(vocab / STRETCH);
   const constants = { VOCAB: vocab, GROUPS: groups };
   const wide = [groups, 1, 1] as const;
   const single = [1, 1, 1] as const;
   const out = { 2: logits, 4: batch, 5: ids, 6: result };
   const step = (stage: string, request: Pick<Parameters<ShaderContext['step']>[0], 'bindings' | 'workgroups' | 'conditions' | 'constants'>): Promise<Step> =>
-    context.step({ label: `${label}.${stage}`, module: `sampling/${stage}`, sources, ...request });
+    context.step({ label: `${label}.${stage}`, module: `sampling/${stage}`, sources: samplingSources, ...request });
   if (mode === 'greedy') {
     return Promise.all([
       step('best', { conditions: { GREEDY: true }, constants: { VOCAB: vocab }, bindings: { 0: scratch, 2: logits }, workgroups: wide }),

@@ -1,4 +1,4 @@
-import { sampler, type Step } from '@gatefold/shaders';
+import type { Step } from '@gatefold/shaders';
 import type { LayerSpec } from '../model/spec.ts';
 import { embeddingSteps, lastLogitsSteps } from './head.ts';
 import { ffnSteps } from './ffn.ts';
@@ -61,8 +61,9 @@ async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'de
 }
 
 /** Chooses a session's next token. @param logits [vocab] f32 */
-export function samplerSteps(plan: PlanContext, session: SessionBuffers, mode: SamplerMode, logits: GPUBufferBinding = { buffer: plan.scratch.logits }, scratch = plan.samplerScratch): Promise<readonly Step[]> {
+export async function samplerSteps(plan: PlanContext, session: SessionBuffers, mode: SamplerMode, logits: GPUBufferBinding = { buffer: plan.scratch.logits }, scratch = plan.samplerScratch): Promise<readonly Step[]> {
   const { shaders, spec } = plan;
+  const { sampler } = await import('@gatefold/shaders/sampler');
   return sampler(shaders, {
     label: 'sample',
     mode,

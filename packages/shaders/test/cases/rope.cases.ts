@@ -52,7 +52,7 @@ async function expectRotated(t: KernelTest, shape: InputsCase, start: number, to
     expected.k.set(k, (start + token) * kWidth);
     expected.v.set(v, (start + token) * vWidth);
   }
-  const cached = (cache: GPUBufferBinding, length: number) => (cacheType === 'f16' ? t.readBytes(cache, length * 2).then((held) => halvesOf(held, length)) : t.readFloats(cache, length));
+  const cached = (binding: GPUBufferBinding, length: number) => (cacheType === 'f16' ? t.readBytes(binding, length * 2).then((held) => halvesOf(held, length)) : t.readFloats(binding, length));
   const relative = cacheType === 'f16' ? 2 ** -11 : 2e-6;
   expectWritten('q', await t.readFloats(q, expected.q.length), expected.q);
   expectWritten('keys', await cached(kCache, expected.k.length), expected.k, relative);

@@ -1,4 +1,5 @@
-import { sampler, samplerScratchBytes } from '../../src/sampler.ts';
+import { samplerScratchBytes } from '../../src/sampler-scratch.ts';
+import { sampler } from '../../src/sampler.ts';
 import { expectClose, expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
 import { chosenIds, logProbability, PLAIN, settingsUniform, type Settings } from '../reference/sampling.ts';
 
