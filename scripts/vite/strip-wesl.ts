@@ -87,15 +87,17 @@ function withShortPrivates(source: string, others: ReadonlySet<string>): string 
 
 /** A function from its parameters to its last brace: no brace of a kernel's own lies in column 0 but that one. */
 const FUNCTION = /^fn \w+\([\s\S]*?^\}/gm;
-/** What a function declares: parameters, `let`, `var` and `const`. */
-const LOCAL = /(?:\b(?:let|var|const)\s+|[(,]\s*(?:@\w+\(\w+\)\s*)?)([a-z]\w*)(?=\s*[:=])/g;
+/** What a function declares: `let`, `var` and `const`, and parameters. */
+const LOCAL = /\b(?:let|var|const)\s+([a-z]\w*)(?=\s*[:=])|[(,]\s*(?:@\w+\(\w+\)\s*)?([a-z]\w*)(?=\s*:)/g;
+/** Words of WGSL and WESL as short as the names made here. */
+const RESERVED: ReadonlySet<string> = new Set(['as', 'do', 'fn', 'if', 'of']);
 
 /** Each function's parameters and variables renamed to what no other name of the file is: nobody else sees them. */
 function withShortLocals(source: string): string {
   const taken = new Set(source.match(/\w+/g));
   const names = shortNames(taken);
   return source.replace(FUNCTION, (text) => {
-    const locals = new Set(Array.from(text.matchAll(LOCAL), ([, name = '']) => name));
+    const locals = new Set(Array.from(text.matchAll(LOCAL), ([, variable, parameter = '']) => variable ?? parameter));
     const renamed = new Map([...locals].map((name, i) => [name, names(i)]));
     // Members of structs and vectors come after a point, and built-in values within their attribute.
     return text.replace(/@\w+\(\w+\)|\.?\s*\b[a-z]\w*/gi, (token) => renamed.get(token) ?? token.replace(/^(\s+)(\w+)$/, (_, space: string, name: string) => space + (renamed.get(name) ?? name)));
@@ -109,7 +111,7 @@ function shortNames(taken: ReadonlySet<string>): (i: number) => string {
   return (i) => {
     while (found.length <= i) {
       const name = next < 26 ? letter(next) : letter(Math.floor(next / 26) - 1) + letter(next % 26);
-      if (!taken.has(name)) found.push(name);
+      if (!taken.has(name) && !RESERVED.has(name)) found.push(name);
       next++;
     }
     return found[i] ?? '';
