@@ -224,7 +224,7 @@ function contextLengthOf(spec: ModelSpec, { contextLength = DEFAULT_CONTEXT }: L
 function kernelVariants({ device, adapterInfo }: Pick<GpuDevice, 'device' | 'adapterInfo'>, { bareKernels = false, precision = 'f16' }: LoadOptions): Conditions {
   if (bareKernels) return {};
   const variants = featureConditions(device, adapterInfo);
-  return precision === 'f32' ? { ...variants, SUBGROUP_MATRIX: false } : { ...variants, KV_F16: variants['F16'] === true };
+  return precision === 'f32' ? { ...variants, SUBGROUP_MATRIX: false } : { ...variants, KV_F16: variants['SUBGROUP_MATRIX'] === true };
 }
 
 /** The tensor that divides RoPE's frequencies, if one does. */

@@ -44,7 +44,7 @@ export class PlanContext {
     memory.device.queue.writeBuffer(this.ones, 0, new Float32Array(assignments).fill(1));
   }
 
-  /** Of keys and values: half as long to read as f16, where the adapter has it and the model may round. */
+  /** Of keys and values: half as long to read as f16, where prompts round to it as well. */
   get cacheType(): CacheType {
     return cacheType(this.shaders.features);
   }
