@@ -115,6 +115,31 @@ function damageStored(page: Page, shard: string): Promise<void> {
   }, shard);
 }
 
+/** A model whose experts come when they are asked for, and a session of it that stays open. */
+function openSession(page: Page, url: string) {
+  return page.evaluateHandle(async (source) => {
+    const model = await window.gatefold.load(source, { contextLength: 64, gpuBudget: '100%' });
+    return { model, session: await model.createSession() };
+  }, url);
+}
+
+/** Up to four ids of a session, and the fields of the error that ended them. */
+function generateFour(page: Page, opened: Awaited<ReturnType<typeof openSession>>, promptIds: readonly number[]) {
+  return page.evaluate(
+    async ({ handle, prompt }) => {
+      const ids: number[] = [];
+      try {
+        for await (const { id } of handle.session.generate({ promptIds: prompt, maxTokens: 4, stopIds: [] })) ids.push(id);
+        return { ids };
+      } catch (error) {
+        if (!(error instanceof window.gatefold.GatefoldError)) throw error;
+        return { ids, error: { code: error.code, missing: error.details['missing'], message: error.message } };
+      }
+    },
+    { handle: opened, prompt: promptIds },
+  );
+}
+
 const headerEnd = () => Math.min(...manifest.shards.flatMap(({ ranges }) => ranges.map(([, offset]) => offset)));
 const sizeOf = (ids: readonly string[]) => manifest.shards.reduce((sum, { id, size }) => sum + (ids.includes(id) ? size : 0), 0);
 
@@ -210,29 +235,13 @@ test('answers that break off in their middle are mended', async ({ context }) =>
 test('a file that changes between two answers is a typed error, and the next visit loads the new version', async ({ context }) => {
   server = await SlowServer.start(MODEL);
   const page = await open(context);
-  const opened = await page.evaluateHandle(async (url) => {
-    const model = await window.gatefold.load(url, { contextLength: 64, gpuBudget: '100%' });
-    return { model, session: await model.createSession() };
-  }, server.url);
-  const generate = (promptIds: readonly number[]) =>
-    page.evaluate(
-      async ({ handle, prompt }) => {
-        const ids: number[] = [];
-        try {
-          for await (const { id } of handle.session.generate({ promptIds: prompt, maxTokens: 4, stopIds: [] })) ids.push(id);
-          return { ids };
-        } catch (error) {
-          if (!(error instanceof window.gatefold.GatefoldError)) throw error;
-          return { ids, code: error.code };
-        }
-      },
-      { handle: opened, prompt: promptIds },
-    );
+  const opened = await openSession(page, server.url);
+  const generate = (promptIds: readonly number[]) => generateFour(page, opened, promptIds);
   const before = await generate([17]);
   expect(before.ids).toHaveLength(4);
   server.etag = '"2"';
   const long = [300, 5, 42, 7, 99, 250, 1, 8, 64, 128, 3, 77];
-  expect(await generate(long)).toEqual({ ids: [], code: 'source-changed' });
+  expect(await generate(long)).toMatchObject({ ids: [], error: { code: 'source-changed' } });
   await opened.evaluate(({ model }) => model.dispose());
   const first = await run(page, { url: server.url, prompt: [17], tokens: 4 });
   const next = first.error?.code === 'source-changed' ? await run(page, { url: server.url, prompt: [17], tokens: 4 }) : first;
@@ -243,31 +252,14 @@ test('a file that changes between two answers is a typed error, and the next vis
 test('without a network a missing expert is a typed error, and the session goes on afterwards', async ({ context }) => {
   server = await SlowServer.start(MODEL);
   const page = await open(context);
-  const opened = await page.evaluateHandle(async (url) => {
-    const model = await window.gatefold.load(url, { contextLength: 64, gpuBudget: '100%' });
-    return { model, session: await model.createSession() };
-  }, server.url);
-  /** Ids, or the error's fields. */
-  const generate = (promptIds: readonly number[]) =>
-    page.evaluate(
-      async ({ handle, prompt }) => {
-        const ids: number[] = [];
-        try {
-          for await (const { id } of handle.session.generate({ promptIds: prompt, maxTokens: 4, stopIds: [] })) ids.push(id);
-          return { ids };
-        } catch (error) {
-          if (!(error instanceof window.gatefold.GatefoldError)) throw error;
-          return { code: error.code, missing: error.details['missing'], message: error.message };
-        }
-      },
-      { handle: opened, prompt: promptIds },
-    );
+  const opened = await openSession(page, server.url);
+  const generate = (promptIds: readonly number[]) => generateFour(page, opened, promptIds);
   const long = [300, 5, 42, 7, 99, 250, 1, 8, 64, 128, 3, 77];
   await generate([17]);
   const elsewhere = await opened.evaluate(async ({ model }) => (await model.expertPlaces()).flat().filter((place) => place === 'network').length);
   server.isOffline = true;
   const failure = await generate(long);
-  expect(failure).toMatchObject({ code: 'experts-unavailable', missing: elsewhere, message: expect.stringContaining(`${elsewhere} of the model's 32 experts`) });
+  expect(failure.error).toMatchObject({ code: 'experts-unavailable', missing: elsewhere, message: expect.stringContaining(`${elsewhere} of the model's 32 experts`) });
   server.isOffline = false;
   expect((await generate(long)).ids).toHaveLength(4);
 });
