@@ -2,14 +2,16 @@
 // `npm test -- lint vitest`. Every stage runs even where one before it failed; the last line sums all up.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { findChromium } from './browser.mjs';
 import { findFirefox, findLlvmpipeIcd } from './firefox.mjs';
 import { inCi } from './install.mjs';
 
 /**
- * @typedef {{ passed: number, failed: number, skipped: number }} Counts
+ * `failures`: each failed test's name and the first line of what it says.
+ * @typedef {{ passed: number, failed: number, skipped: number, failures: readonly string[] }} Counts
  * @typedef {{ name: string, command: readonly string[], env?: Record<string, string>, count?: () => Counts }} Stage
  */
 
@@ -62,6 +64,8 @@ for (const { name, passed, failed, skipped, seconds } of rows) {
   const notes = skipped > 0 ? `, ${skipped} skipped` : '';
   console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${name.padEnd(width)} ${passed} passed, ${failed} failed${notes} (${seconds} s)`);
 }
+// Last, since of a long log only the end may be kept.
+for (const line of rows.flatMap(({ failures }) => failures)) console.log(`FAIL ${line}`);
 const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ key) => rows.reduce((total, row) => total + row[key], 0);
 process.exitCode = sum('failed') > 0 ? 1 : 0;
 const skipped = sum('skipped');
@@ -84,13 +88,9 @@ function runStage({ name, command, env, count }) {
   });
   const seconds = Math.round((Date.now() - started) / 1000);
   const good = status === 0;
-  const counts = count ? readCounts(count) : { passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 };
-  if (inCi) {
-    counts.failed += counts.skipped;
-    counts.skipped = 0;
-  }
-  if (!good && counts.failed === 0) counts.failed = 1;
-  return { ...counts, seconds };
+  const counts = count ? readCounts(count) : { passed: good ? 1 : 0, failed: 0, skipped: 0, failures: [] };
+  const failed = counts.failed + (inCi ? counts.skipped : 0);
+  return { ...counts, failed: good ? failed : Math.max(1, failed), skipped: inCi ? 0 : counts.skipped, seconds };
 }
 
 /**
@@ -102,14 +102,14 @@ function readCounts(count) {
     return count();
   } catch (error) {
     console.log(`no report of this stage: ${error instanceof Error ? error.message : error}`);
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, failures: [] };
   }
 }
 
 /** @returns {Counts} */
 function countVitest() {
   const report = JSON.parse(readFileSync(vitestReport, 'utf8'));
-  /** @type {{ status: string, assertionResults: { status: string }[] }[]} */
+  /** @type {{ name: string, status: string, message: string, assertionResults: { status: string, fullName: string, failureMessages: string[] }[] }[]} */
   const files = report.testResults;
   // A file that fails outside its tests (an import, a hook) counts as one more failure.
   const broken = files.filter((file) => file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'));
@@ -117,13 +117,52 @@ function countVitest() {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,
     skipped: report.numPendingTests + report.numTodoTests,
+    failures: [
+      ...broken.map(({ name, message }) => failure(relative(root, name), message)),
+      ...files.flatMap(({ name, assertionResults }) =>
+        assertionResults
+          .filter(({ status }) => status === 'failed')
+          .map(({ fullName, failureMessages: [message] }) => failure(`${relative(root, name)} ${fullName}`, message)),
+      ),
+    ],
   };
 }
 
 /** @returns {Counts} */
 function countPlaywright() {
-  const { stats, errors } = JSON.parse(readFileSync(playwrightReport, 'utf8'));
-  return { passed: stats.expected, failed: stats.unexpected + stats.flaky + errors.length, skipped: stats.skipped };
+  const { stats, errors, suites } = JSON.parse(readFileSync(playwrightReport, 'utf8'));
+  return {
+    passed: stats.expected,
+    failed: stats.unexpected + stats.flaky + errors.length,
+    skipped: stats.skipped,
+    failures: [
+      ...errors.map((/** @type {{ message?: string }} */ { message }) => failure('playwright', message)),
+      ...suites.flatMap(playwrightFailures),
+    ],
+  };
+}
+
+/**
+ * @typedef {{ title: string, file: string, ok: boolean, tests: { results: { error?: { message?: string } }[] }[] }} Spec
+ * @typedef {{ suites?: readonly Suite[], specs?: readonly Spec[] }} Suite a file or a `describe`
+ * @param {Suite} suite
+ * @returns {string[]}
+ */
+function playwrightFailures({ suites = [], specs = [] }) {
+  const own = specs
+    .filter(({ ok }) => !ok)
+    .map(({ file, title, tests }) => failure(`${file} ${title}`, tests[0]?.results[0]?.error?.message));
+  return [...own, ...suites.flatMap(playwrightFailures)];
+}
+
+/**
+ * @param {string} test
+ * @param {string} [message] of several lines, maybe in colours
+ * @returns {string} one line
+ */
+function failure(test, message = '') {
+  const [first = ''] = stripVTControlCharacters(message).split('\n');
+  return `${test}: ${first}`;
 }
 
 /** Finds or installs what tests run in, and says what is missing. */
