@@ -16,6 +16,9 @@ const MOST_CHECKS = 4;
 /** First results of a peer that are all checked, where any are: who lies often is found before much rests on it. */
 const PROBATION = 8;
 
+/** A step waits for peers no longer than so many times the longest hedge time, however many hold an expert. */
+const STEP_PATIENCE = 1.5;
+
 /** The pass that a layer step belongs to. */
 export interface StepOf {
   readonly answer: AnswerLedger;
@@ -47,6 +50,10 @@ interface Step {
   readonly answers: readonly StepOf[];
   readonly layers: ExpertsPlan['layers'];
   readonly relays: ExpertsPlan['relays'];
+  /** Then nobody is waited for any more: home does the rest. */
+  readonly endsAt: number;
+  /** Somebody was late or failed. */
+  stalled: boolean;
 }
 
 const NO_RELAYS: ExpertsPlan['relays'] = new Map();
@@ -112,7 +119,8 @@ export class ExpertExchange {
   }
 
   #step(answers: readonly StepOf[]): Step {
-    return { answers, layers: this.plan?.layers ?? [], relays: this.plan?.relays ?? NO_RELAYS };
+    const endsAt = performance.now() + STEP_PATIENCE * this.peers.options.hedge.mostMs;
+    return { answers, layers: this.plan?.layers ?? [], relays: this.plan?.relays ?? NO_RELAYS, endsAt, stalled: false };
   }
 
   async #awaySums(away: WorkPart, work: ExpertWork, of: StepOf): Promise<Float32Array<ArrayBuffer>> {
@@ -121,8 +129,9 @@ export class ExpertExchange {
     return sums;
   }
 
-  #split(work: ExpertWork, { layers, relays }: Step, tried: ReadonlySet<string>): { readonly home: ReadonlySet<number>; readonly parts: readonly PeerPart[] } {
-    const canAsk = (peer: string) => !tried.has(peer) && this.peers.isReady(peer);
+  #split(work: ExpertWork, { layers, relays, endsAt }: Step, tried: ReadonlySet<string>): { readonly home: ReadonlySet<number>; readonly parts: readonly PeerPart[] } {
+    const hasTime = performance.now() < endsAt;
+    const canAsk = (peer: string) => hasTime && !tried.has(peer) && this.peers.isReady(peer);
     const holders = layers.find(({ layer }) => layer === work.layer)?.holders ?? [];
     const split = splitExperts(work.experts, holders, canAsk);
     const home = split.get(HOME) ?? new Set();
@@ -136,8 +145,13 @@ export class ExpertExchange {
   /** Asks for the sums of what is not home's. */
   async #exchange(work: ExpertWork, answers: readonly StepOf[]): Promise<Float32Array<ArrayBuffer>> {
     const begun = performance.now();
-    const sums = await this.#sums(work, new Set(), this.#step(answers));
-    for (const { answer } of answers) answer.counts.stepMs.push(performance.now() - begun);
+    const step = this.#step(answers);
+    const sums = await this.#sums(work, new Set(), step);
+    const ms = performance.now() - begun;
+    for (const { answer: { counts } } of answers) {
+      counts.stepMs.push(ms);
+      if (step.stalled) counts.longestStallMs = Math.max(counts.longestStallMs, ms);
+    }
     if (this.#checks.size >= MOST_CHECKS) await Promise.race(this.#checks);
     return sums;
   }
@@ -148,8 +162,9 @@ export class ExpertExchange {
     const without = new Set([...tried, name]);
     if (!peer) return this.#sums(work, without, step);
     const asked = this.#ask(peer, part, step);
-    const first = await inTime(asked, peer.times.hedgeMs(work.tokens));
+    const first = await inTime(asked, Math.min(peer.times.hedgeMs(work.tokens), step.endsAt - performance.now()));
     if (typeof first !== 'string') return first;
+    step.stalled = true;
     peer.rest(first);
     return firstOf(asked, this.#sums(work, without, step));
   }

@@ -18,7 +18,7 @@ export class Heartbeat {
 
   /** @param onSilent the peer has not answered for long */
   constructor(
-    readonly control: ControlChannel,
+    readonly control: Pick<ControlChannel, 'send'>,
     readonly onSilent: () => void,
     readonly onRoundTrip: (ms: number) => void = () => {},
     intervalMs: number = INTERVAL_MS,

@@ -10,6 +10,8 @@ export interface MeshCounts {
   decodeTokens: number;
   /** From the first frame of a layer step to its last answer, in ms. */
   stepMs: number[];
+  /** The longest layer step in which a peer was late or failed, whole, in ms: no less than from the failure to when the answer went on. */
+  longestStallMs: number;
   /** Requests that went to a second peer, and that were computed at home in the end. */
   resends: number;
   failovers: number;
@@ -32,6 +34,7 @@ export function noMeshCounts(): MeshCounts {
     decodeBytes: 0,
     decodeTokens: 0,
     stepMs: [],
+    longestStallMs: 0,
     resends: 0,
     failovers: 0,
     checks: 0,

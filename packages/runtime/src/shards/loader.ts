@@ -18,6 +18,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_SHARDS = 64;
 const READ_AHEAD_BYTES = 64 * 1024 * 1024;
+/** Who reads one shard alone may be in the middle of an answer, and waits no longer for peers before it asks the server. */
+const PEERS_MS = 200;
 
 export interface LoaderOptions {
   /** SHA-256 in hex by shard id. */
@@ -203,9 +205,15 @@ export class ShardLoader implements SharingReader {
 
   async #fetchVerified(shards: readonly Shard[], signal: AbortSignal): Promise<readonly HashedShard[]> {
     await this.store.room();
-    const given = this.peers ? (await Promise.all(shards.map((shard) => this.#fromPeers(shard, signal)))).filter((shard) => shard !== undefined) : [];
-    const missing = shards.filter((shard) => !given.some((hashed) => hashed.shard === shard));
-    const fetched = await this.#fetch(missing, signal);
+    const ask = async (mostMs?: number) => (await Promise.all(shards.map((shard) => this.#fromPeers(shard, signal, mostMs)))).filter((shard) => shard !== undefined);
+    const isAlone = !shards[1];
+    let given = await ask(isAlone ? PEERS_MS : undefined);
+    let missing = shards.filter((shard) => !given.some((hashed) => hashed.shard === shard));
+    const fetched = await this.#fetch(missing, signal).catch(async (error: unknown) => {
+      given = isAlone ? await ask() : [];
+      if (!given[0]) throw error;
+      return (missing = []);
+    });
     const hashed = [...given, ...(await Promise.all(missing.map((shard, i) => this.#verify(shard, fetched[i] ?? new Uint8Array(0), signal))))];
     this.store.write(hashed);
     for (let i = 0; i < hashed.length; i++) this.#progress?.addShard();
@@ -214,10 +222,10 @@ export class ShardLoader implements SharingReader {
   }
 
   /** A peer is only asked where it is known what must come. */
-  async #fromPeers(shard: Shard, signal: AbortSignal): Promise<HashedShard | undefined> {
+  async #fromPeers(shard: Shard, signal: AbortSignal, mostMs?: number): Promise<HashedShard | undefined> {
     const expected = this.#expected(shard);
     if (expected === undefined) return undefined;
-    const bytes = await this.peers?.fetch(shard, async (given) => (await sha256(given)) === expected, signal);
+    const bytes = await this.peers?.fetch(shard, async (given) => (await sha256(given)) === expected, signal, mostMs);
     if (!bytes) return undefined;
     this.stats.bytesFromPeers += bytes.length;
     this.#progress?.addFetched(bytes.length);

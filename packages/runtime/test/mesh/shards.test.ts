@@ -70,6 +70,19 @@ test.each([
   expect(loader.stats.bytesFromPeers).toBe(0);
 });
 
+test('a peer that is slow is not waited for, but where the server fails', async () => {
+  const model = await openWithManifest();
+  const { loader, there } = roomWith(model, bytesOf);
+  there.conditions.delayMs = 1000;
+  const [first, second] = loader.plan.shards;
+  if (!first || !second) throw new Error('two shards are needed');
+  expect(Buffer.compare(await loader.read(first), bytesOf(first))).toBe(0);
+  expect(loader.stats).toMatchObject({ bytesFromPeers: 0, shardsFetched: 1 });
+  await server.server.stop();
+  expect(Buffer.compare(await loader.read(second), bytesOf(second))).toBe(0);
+  expect(loader.stats.bytesFromPeers).toBe(second.byteLength);
+});
+
 test('without a known hash nobody is asked', async () => {
   const model = await server.open({}, NO_STORE);
   const { loader, here } = roomWith(model, bytesOf);

@@ -1,4 +1,4 @@
-import { AdmissionError, HandshakeError, SignallingError } from '../errors.ts';
+import { AdmissionError, HandshakeError, PeerConnectionError, SignallingError } from '../errors.ts';
 import { shakeHands, type Role } from '../handshake.ts';
 import { isHex128, randomHex } from '../hex.ts';
 import type { Invitation } from '../invitation.ts';
@@ -146,16 +146,27 @@ export class Room implements Membership {
     await Promise.all(members.filter(isHex128).slice(0, MAX_PEERS).map((name) => this.#visit(name)));
   }
 
-  /** Connects to a member that is there already. One that cannot be reached is missing, and the room goes on. */
-  async #visit(name: string): Promise<void> {
+  /** Connects to a member that is there already. One that cannot be reached is missing, and the room goes on. @returns whether it may be reached later */
+  async #visit(name: string): Promise<boolean> {
     try {
       const { peer } = await this.#meet(await this.#dialler.dial(name), 'offerer', 'member');
       await this.#greet(peer);
+      return false;
     } catch (error) {
       // It has left meanwhile.
-      if (error instanceof AdmissionError && error.reason === 'absent') return;
+      if (error instanceof AdmissionError && error.reason === 'absent') return false;
       this.options.onWarning?.(error instanceof Error ? error : new SignallingError(this.#invitation.relay, String(error)));
+      return error instanceof PeerConnectionError;
     }
+  }
+
+  /** A tab that is frozen, or a laptop that sleeps, does not answer, and may wake up soon. */
+  async #revisit(name: string): Promise<void> {
+    let redials = this.#redials.get(name) ?? 0;
+    do {
+      if (this.#isClosed || this.#banned.has(name) || redials >= MAX_REDIALS) return;
+      this.#redials.set(name, ++redials);
+    } while (await this.#visit(name));
   }
 
   async #accept(connection: Connection): Promise<void> {
@@ -237,10 +248,7 @@ export class Room implements Membership {
     this.#handlers?.onLeave(peer.name, reason);
     this.onChange();
     if (how === 'violation') return this.ban(peer.name, reason);
-    const redials = this.#redials.get(peer.name) ?? 0;
-    if (how === 'left' || !peer.isOurs || this.#isClosed || this.#banned.has(peer.name) || redials >= MAX_REDIALS) return;
-    this.#redials.set(peer.name, redials + 1);
-    void this.#visit(peer.name);
+    if (how === 'lost' && peer.isOurs) void this.#revisit(peer.name);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ShardPeers } from '../../shards/peers.ts';
 import type { Shard } from '../../shards/shard.ts';
+import { inTime } from '../in-time.ts';
 import type { PeerLink } from '../link.ts';
 import { decodeShardFrame, encodeShardFrame, MAX_PART_BYTES, type ShardFrame } from './frames.ts';
 
@@ -33,13 +34,27 @@ export class ShardExchange implements ShardPeers {
     this.#sources.delete(peer);
   }
 
-  async fetch(shard: Shard, isRight: (bytes: Bytes) => Promise<boolean>, signal: AbortSignal): Promise<Bytes | undefined> {
+  /** Where time is short, those that owe an answer already are not asked. */
+  async fetch(shard: Shard, isRight: (bytes: Bytes) => Promise<boolean>, signal: AbortSignal, mostMs?: number): Promise<Bytes | undefined> {
     // Each shard has a first choice of its own, so that all peers give some.
     const names = [...this.#sources.keys()].sort();
     const first = names.length > 0 ? [...shard.id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) >>> 0, 0) % names.length : 0;
-    for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+    const inTurn = [...names.slice(first), ...names.slice(0, first)];
+    if (mostMs === undefined) return this.#ask(inTurn, shard, isRight, signal);
+    const late = new AbortController();
+    const ready = inTurn.filter((name) => !this.#sources.get(name)?.isSilent);
+    const given = await inTime(this.#ask(ready, shard, isRight, signal, late.signal), mostMs);
+    late.abort();
+    signal.throwIfAborted();
+    return typeof given === 'string' ? undefined : given;
+  }
+
+  /** @param late nobody waits any more */
+  async #ask(names: readonly string[], shard: Shard, isRight: (bytes: Bytes) => Promise<boolean>, signal: AbortSignal, late?: AbortSignal): Promise<Bytes | undefined> {
+    for (const name of names) {
       signal.throwIfAborted();
-      const bytes = await this.#sources.get(name)?.fetch(shard, signal);
+      if (late?.aborted) return undefined;
+      const bytes = await this.#sources.get(name)?.fetch(shard, signal, late);
       if (!bytes) continue;
       if (await isRight(bytes)) return bytes;
       this.onFalse(name, `gave a shard ${shard.id} that is not what its SHA-256 says`);
@@ -53,6 +68,8 @@ class ShardSource {
   readonly #pending = new Map<number, (bytes: Bytes | undefined) => void>();
   #next = 0;
   #waiting = 0;
+  /** It was given up on, and nothing has come since. */
+  isSilent = false;
   #serving: Promise<void> = Promise.resolve();
   /** What was last asked for: its parts follow each other. */
   #last: { readonly shard: string; readonly bytes: Bytes | undefined } | undefined;
@@ -66,7 +83,7 @@ class ShardSource {
   }
 
   /** Undefined where the peer does not have it, or does not give it. */
-  async fetch({ id, byteLength }: Shard, signal: AbortSignal): Promise<Bytes | undefined> {
+  async fetch({ id, byteLength }: Shard, signal: AbortSignal, late?: AbortSignal): Promise<Bytes | undefined> {
     const whole = new Uint8Array(byteLength);
     let next = 0;
     let isWhole = true;
@@ -76,7 +93,7 @@ class ShardSource {
         const offset = next;
         const length = Math.min(MAX_PART_BYTES, byteLength - offset);
         next += length;
-        const part = await this.#part(id, offset, length);
+        const part = await this.#part(id, offset, length, late);
         if (part?.length === length) whole.set(part, offset);
         else isWhole = false;
       }
@@ -85,12 +102,18 @@ class ShardSource {
     return isWhole ? whole : undefined;
   }
 
-  #part(shard: string, offset: number, length: number): Promise<Bytes | undefined> {
+  #part(shard: string, offset: number, length: number, late: AbortSignal | undefined): Promise<Bytes | undefined> {
     const number = this.#next++;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => answered(undefined), PATIENCE_MS);
+      const giveUp = () => {
+        this.isSilent = true;
+        answered(undefined);
+      };
+      const timer = setTimeout(giveUp, PATIENCE_MS);
+      late?.addEventListener('abort', giveUp);
       const answered = (bytes: Bytes | undefined) => {
         clearTimeout(timer);
+        late?.removeEventListener('abort', giveUp);
         this.#pending.delete(number);
         resolve(bytes);
       };
@@ -100,6 +123,7 @@ class ShardSource {
   }
 
   #receive(bytes: Bytes): void {
+    this.isSilent = false;
     let frame: ShardFrame;
     try {
       frame = decodeShardFrame(bytes);
