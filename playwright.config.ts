@@ -10,6 +10,8 @@ export default defineConfig({
   testMatch: '**/*.spec.ts',
   outputDir: 'test-results/e2e',
   timeout: 300_000,
+  // A state that comes is waited for, however loaded the machine is.
+  expect: { timeout: 60_000 },
   // Two cores and a GPU in software: pages side by side only slow each other down.
   workers: 1,
   forbidOnly: process.env['CI'] === 'true',

@@ -87,18 +87,17 @@ test('an address that holds no model gives an error that names it', async ({ pag
   await expect(page.locator('#error')).toContainText('no-such-model.gguf', READY);
 });
 
-test('the page stays responsive while a model loads and writes', async ({ page }) => {
+test("the page's own thread has little to do while a model loads and writes", async ({ page, context }) => {
+  // Its processor time, not the clock's: other work on the machine does not count.
+  const session = await context.newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
   await page.goto('/');
-  // Work that blocks the page for 50 ms or more is a long task; the page's own thread must have hardly any.
-  await page.evaluate(() => {
-    const blocked: number[] = [];
-    Object.assign(window, { blocked });
-    new PerformanceObserver((list) => blocked.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask', buffered: true });
-  });
   await modelReady(page);
   await ask(page, 'Hello', 30);
   await expect(page.locator('#stop')).toBeHidden(READY);
-  const blocked = await page.evaluate(() => (window as unknown as { blocked: number[] }).blocked);
-  expect(blocked.filter((ms) => ms > 200)).toEqual([]);
-  expect(blocked.length).toBeLessThan(12);
+  const { metrics } = await session.send('Performance.getMetrics');
+  const seconds = metrics.find(({ name }) => name === 'TaskDuration')?.value;
+  console.log(`the page's thread: ${seconds?.toFixed(2)} s`);
+  expect(seconds).toBeGreaterThan(0);
+  expect(seconds).toBeLessThan(2);
 });

@@ -58,19 +58,23 @@ test('a second tab joins by the link and computes experts; when it closes, the a
   await guest.evaluate(async (given) => {
     Object.assign(window, await window.mesh.joinRoom(given.link, { load: given.load }));
   }, { link, load: LOAD });
-  const peers = await host.evaluate(() => window.room.peers);
-  expect(peers).toMatchObject([{ kind: 'page' }]);
-  for (const page of [host, guest]) expect(await page.evaluate(() => window.movedChannels)).toBe(1);
+  await expect.poll(() => host.evaluate(() => window.room.peers)).toMatchObject([{ kind: 'page' }]);
+  for (const page of [host, guest]) await expect.poll(() => page.evaluate(() => window.movedChannels)).toBe(1);
 
-  const together = await generate(host, prompt?.ids ?? []);
   const robust = Math.min(TOKENS, prompt?.robust_tokens ?? 0);
-  expect(together.ids.slice(0, robust)).toEqual(prompt?.greedy.slice(0, robust));
-  expect(together.mesh?.remoteChoices).toBeGreaterThan(0);
-  const back = await generate(guest, prompt?.ids ?? []);
-  expect(back.ids).toEqual(together.ids);
-  expect(back.mesh?.remoteChoices).toBeGreaterThan(0);
+  const expected = prompt?.greedy.slice(0, robust);
+  for (const page of [host, guest]) {
+    // The answer is the same from the first; how soon the other has its experts, and is in time, depends on the machine.
+    await expect
+      .poll(async () => {
+        const { ids, mesh } = await generate(page, prompt?.ids ?? []);
+        expect(ids.slice(0, robust)).toEqual(expected);
+        return mesh?.remoteChoices;
+      })
+      .toBeGreaterThan(0);
+  }
 
   await guest.close();
   const alone = await generate(host, prompt?.ids ?? []);
-  expect(alone.ids).toEqual(together.ids);
+  expect(alone.ids.slice(0, robust)).toEqual(expected);
 });

@@ -5,7 +5,8 @@ import type { TrainedReference } from '../packages/runtime/test/fixtures/gatefol
 import { serveWllama, type ServedPages } from './pages/serve.ts';
 
 const { model, prompts }: TrainedReference = JSON.parse(readFileSync('packages/runtime/test/fixtures/gatefold-stories/moe.json', 'utf8'));
-const TOKENS = 64;
+/** Where two tokens are closer than this many logits, the rounding of either runtime may choose: a text is compared up to there. */
+const NEAR_TIE = 0.1;
 
 let server: ServedPages;
 test.beforeAll(async () => {
@@ -13,11 +14,14 @@ test.beforeAll(async () => {
 });
 test.afterAll(() => server.close());
 
-test(`${model}: ${TOKENS} greedy tokens are those of wllama`, async ({ page }) => {
+test(`${model}: greedy tokens are those of wllama up to the first near tie`, async ({ page }) => {
   await page.goto(server.url);
-  const job = { url: model, texts: prompts.map(({ text }) => text), tokens: TOKENS };
-  const theirs = await page.evaluate(({ url, texts, tokens }) => window.continueBy.wllama(url, texts, tokens), job);
-  const ours = await page.evaluate(({ url, texts, tokens }) => window.continueBy.gatefold(url, texts, tokens), job);
+  const texts = prompts.map(({ text, greedy_gaps: gaps }) => {
+    const tie = gaps.findIndex((gap) => gap < NEAR_TIE);
+    return { text, tokens: tie < 0 ? gaps.length : tie };
+  });
+  const theirs = await page.evaluate((job) => window.continueBy.wllama(...job), [model, texts] as const);
+  const ours = await page.evaluate((job) => window.continueBy.gatefold(...job), [model, texts] as const);
   expect(ours).toEqual(theirs);
   expect(ours.every((text) => text.length > 20)).toBe(true);
 });
