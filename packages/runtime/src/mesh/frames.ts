@@ -1,21 +1,27 @@
 import type { ExpertName } from '../api/types.ts';
 import { GatefoldError } from '../errors.ts';
 import type { ExpertWork } from './expert-work.ts';
+import type { LayerRange } from './plan-types.ts';
+import { nameBytes, readName, readRoute, routeBytes, writeName, writeRoute } from './route.ts';
 import { readRows, rowBytes, WIRE_FORMATS, writeRows, type WireFormat } from './wire-format.ts';
 
 /** First byte of every frame; another one is another protocol. */
 const VERSION = 1;
 const HEADER_BYTES = 12;
-/** What a pass through layers says beside the header. */
-const LAYERS_BYTES = 12;
+/** Conversation and start of a pass through layers. */
+const LAYERS_BYTES = 8;
 /** Experts that a token may ask one peer for. */
 const MOST_EXPERTS = 64;
 
-const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, forget: 5, hold: 6 } as const;
+const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, forget: 5, hold: 6, passed: 7, stopped: 8, where: 9, here: 10 } as const;
 
 /** Why a peer does not do what it is asked; the asker turns elsewhere. */
 export const REFUSALS = ['busy', 'unavailable', 'no-state', 'failed'] as const;
 export type Refusal = (typeof REFUSALS)[number];
+
+/** How far a pass through layers has come at a peer: it has not got there, is there, or has been sent on. */
+const WHEREABOUTS = ['unknown', 'here', 'on'] as const;
+export type Whereabouts = (typeof WHEREABOUTS)[number];
 
 /** Activations of some tokens, [tokens, width]. */
 interface Rows {
@@ -24,12 +30,14 @@ interface Rows {
   readonly rows: Float32Array<ArrayBuffer>;
 }
 
-/** A pass of a conversation through a range of layers. */
+/** A pass of a conversation through the layers of peers, one after the other. */
 export interface LayersWork {
+  /** Who has the conversation, and gets what comes of it; empty where it is the sender. */
+  readonly origin: string;
+  /** The origin's number of it. */
   readonly conversation: number;
-  /** Index of the first layer, and after the last. */
-  readonly first: number;
-  readonly end: number;
+  /** The receiver's layers, then those of the peers after it. At least one. */
+  readonly route: readonly LayerRange[];
   /** Position of the first token. */
   readonly start: number;
   readonly tokens: number;
@@ -42,8 +50,9 @@ export interface LayersWork {
  *
  * On the wire, little-endian: u8 version · u8 kind · u8 format · u8 relay or refusal · u32 id · u16 layer · u16 tokens, then
  * work: each token's u8 count, each pair's u16 expert, each pair's f32 weight, rows ·
- * layers: u16 end, u16 0, u32 conversation, u32 start, rows · answer: rows · forget: nothing, `id` is the
- * conversation · hold: `id` experts, each u16 layer, u16 expert.
+ * layers: u32 conversation, u32 start, origin, `layer` ranges, each u16 first, u16 end, peer; rows (names: u8 bytes, UTF-8) ·
+ * answer, passed: rows · forget: nothing, `id` is the conversation · hold: `id` experts, each u16 layer, u16 expert ·
+ * stopped, where: nothing · here: the u8 of refusals says how far. What concerns a pass has the number that its origin gave it.
  */
 export type Frame =
   | {
@@ -55,6 +64,13 @@ export type Frame =
       readonly work: ExpertWork;
     }
   | { readonly kind: 'layers'; readonly id: number; readonly format: WireFormat; readonly work: LayersWork }
+  /** To the origin: the residual stream before layer `end`. */
+  | ({ readonly kind: 'passed'; readonly id: number; readonly end: number } & Rows)
+  /** To the origin: the sender does not run its layers. */
+  | { readonly kind: 'stopped'; readonly id: number; readonly reason: Refusal }
+  /** The origin asks how far a pass is, and is told. */
+  | { readonly kind: 'where'; readonly id: number }
+  | { readonly kind: 'here'; readonly id: number; readonly state: Whereabouts }
   | ({ readonly kind: 'answer'; readonly id: number } & Rows)
   | { readonly kind: 'refusal'; readonly id: number; readonly reason: Refusal }
   | { readonly kind: 'forget'; readonly id: number }
@@ -75,11 +91,11 @@ export function workFrameBytes(format: WireFormat, tokens: number, pairs: number
 }
 
 /** Bytes of a frame that asks for a pass through layers. */
-export function layersFrameBytes(format: WireFormat, tokens: number, width: number): number {
-  return HEADER_BYTES + LAYERS_BYTES + tokens * rowBytes(format, width);
+export function layersFrameBytes(format: WireFormat, { origin, route, tokens }: Pick<LayersWork, 'origin' | 'route' | 'tokens'>, width: number): number {
+  return HEADER_BYTES + LAYERS_BYTES + nameBytes(origin) + routeBytes(route) + tokens * rowBytes(format, width);
 }
 
-/** Bytes of a frame that answers about so many tokens. */
+/** Bytes of a frame that answers about so many tokens, or brings them home after their layers. */
 export function answerFrameBytes(format: WireFormat, tokens: number, width: number): number {
   return HEADER_BYTES + tokens * rowBytes(format, width);
 }
@@ -107,25 +123,32 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
     }
     case 'layers': {
       const { id, format, work } = frame;
-      const { first, end, conversation, start, tokens, x } = work;
+      const { origin, conversation, route, start, tokens, x } = work;
       const width = x.length / tokens;
-      const view = header(layersFrameBytes(format, tokens, width), KIND.layers, id, format, first, tokens);
-      view.setUint16(HEADER_BYTES, end, true);
-      view.setUint32(HEADER_BYTES + 4, conversation, true);
-      view.setUint32(HEADER_BYTES + 8, start, true);
-      writeRows(format, x, width, new DataView(view.buffer, HEADER_BYTES + LAYERS_BYTES));
+      const view = header(layersFrameBytes(format, work, width), KIND.layers, id, format, route.length, tokens);
+      view.setUint32(HEADER_BYTES, conversation, true);
+      view.setUint32(HEADER_BYTES + 4, start, true);
+      const at = writeRoute(view, writeName(view, HEADER_BYTES + LAYERS_BYTES, origin), route);
+      writeRows(format, x, width, new DataView(view.buffer, at));
       return bytesOf(view);
     }
-    case 'answer': {
-      const { id, format, tokens, rows } = frame;
+    case 'answer':
+    case 'passed': {
+      const { kind, id, format, tokens, rows } = frame;
       const width = rows.length / tokens;
-      const view = header(answerFrameBytes(format, tokens, width), KIND.answer, id, format, 0, tokens);
+      const view = header(answerFrameBytes(format, tokens, width), KIND[kind], id, format, kind === 'passed' ? frame.end : 0, tokens);
       writeRows(format, rows, width, new DataView(view.buffer, HEADER_BYTES));
       return bytesOf(view);
     }
-    case 'refusal': {
-      const view = header(HEADER_BYTES, KIND.refusal, frame.id);
+    case 'refusal':
+    case 'stopped': {
+      const view = header(HEADER_BYTES, KIND[frame.kind], frame.id);
       view.setUint8(3, REFUSALS.indexOf(frame.reason));
+      return bytesOf(view);
+    }
+    case 'here': {
+      const view = header(HEADER_BYTES, KIND.here, frame.id);
+      view.setUint8(3, WHEREABOUTS.indexOf(frame.state));
       return bytesOf(view);
     }
     case 'hold': {
@@ -138,7 +161,8 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
       return bytesOf(view);
     }
     case 'forget':
-      return bytesOf(header(HEADER_BYTES, KIND.forget, frame.id));
+    case 'where':
+      return bytesOf(header(HEADER_BYTES, KIND[frame.kind], frame.id));
   }
 }
 
@@ -163,16 +187,24 @@ export function decodeFrame(bytes: Uint8Array<ArrayBuffer>, width: number): Fram
       return { kind: 'work', id, format, relay: view.getUint8(3) === 1, work: { layer, tokens, ...pairs, x: rowsFrom(at) } };
     }
     case KIND.layers: {
-      if (bytes.length < HEADER_BYTES + LAYERS_BYTES) throw new FrameFormatError('is too short for its kind');
-      const [end, conversation, start] = [view.getUint16(HEADER_BYTES, true), view.getUint32(HEADER_BYTES + 4, true), view.getUint32(HEADER_BYTES + 8, true)];
-      return { kind: 'layers', id, format, work: { conversation, first: layer, end, start, tokens, x: rowsFrom(HEADER_BYTES + LAYERS_BYTES) } };
+      const { at, ...way } = withinBounds(() => readWay(view, layer));
+      return { kind: 'layers', id, format, work: { ...way, tokens, x: rowsFrom(at) } };
     }
     case KIND.answer:
       return { kind: 'answer', id, format, tokens, rows: rowsFrom(HEADER_BYTES) };
-    case KIND.refusal: {
+    case KIND.passed:
+      return { kind: 'passed', id, format, end: layer, tokens, rows: rowsFrom(HEADER_BYTES) };
+    case KIND.refusal:
+    case KIND.stopped: {
       checkLength(bytes, HEADER_BYTES);
-      return { kind: 'refusal', id, reason: REFUSALS[view.getUint8(3)] ?? 'failed' };
+      return { kind: view.getUint8(1) === KIND.refusal ? 'refusal' : 'stopped', id, reason: REFUSALS[view.getUint8(3)] ?? 'failed' };
     }
+    case KIND.where:
+      checkLength(bytes, HEADER_BYTES);
+      return { kind: 'where', id };
+    case KIND.here:
+      checkLength(bytes, HEADER_BYTES);
+      return { kind: 'here', id, state: WHEREABOUTS[view.getUint8(3)] ?? 'unknown' };
     case KIND.forget:
       checkLength(bytes, HEADER_BYTES);
       return { kind: 'forget', id };
@@ -183,6 +215,25 @@ export function decodeFrame(bytes: Uint8Array<ArrayBuffer>, width: number): Fram
     }
     default:
       throw new FrameFormatError(`is of the unknown kind ${view.getUint8(1)}`);
+  }
+}
+
+/** What a pass through layers says beside the rows. Throws `RangeError` where the bytes end before it. */
+function readWay(view: DataView<ArrayBuffer>, ranges: number): Pick<LayersWork, 'origin' | 'conversation' | 'route' | 'start'> & { readonly at: number } {
+  if (ranges === 0) throw new FrameFormatError('has no layers');
+  const [conversation, start] = [view.getUint32(HEADER_BYTES, true), view.getUint32(HEADER_BYTES + 4, true)];
+  const origin = readName(view, HEADER_BYTES + LAYERS_BYTES);
+  const { route, at } = readRoute(view, origin.at, ranges);
+  return { origin: origin.name, conversation, route, start, at };
+}
+
+/** What reads beyond the frame's end is no frame of ours. */
+function withinBounds<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) throw new FrameFormatError('is too short for its kind');
+    throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ExpertName } from '../api/types.ts';
 import { GatefoldError } from '../errors.ts';
 import { LinkClosedError } from './errors.ts';
-import { decodeFrame, encodeFrame, FrameFormatError, type Frame, type Refusal } from './frames.ts';
+import { decodeFrame, encodeFrame, FrameFormatError, type Frame, type Refusal, type Whereabouts } from './frames.ts';
 import type { PeerLink } from './link.ts';
 import type { MeshOptions } from './mesh-options.ts';
 import { ResponseTimes } from './response-times.ts';
@@ -12,8 +12,12 @@ const MOST_REQUESTS = 32;
 const REST_MS = 100;
 const LONGEST_REST_MS = 30_000;
 
-/** What one peer asks of another. */
-export type Request = Extract<Frame, { readonly kind: 'work' | 'layers' }>;
+/** A layer step that one peer asks of another. */
+export type Request = Extract<Frame, { readonly kind: 'work' }>;
+/** A pass through layers that has come to a peer. */
+export type LayersRequest = Extract<Frame, { readonly kind: 'layers' }>;
+/** What the origin of a pass through layers hears of it. */
+export type PassNews = Extract<Frame, { readonly kind: 'passed' | 'stopped' | 'here' }>;
 
 /** A peer refuses, or cannot do, what it was asked. */
 export class RefusedError extends GatefoldError {
@@ -26,6 +30,10 @@ export class RefusedError extends GatefoldError {
 /** Does what a peer asks. Throws `RefusedError` to say why not; `peer` is who asks. */
 export interface RequestHandler {
   answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>>;
+  /** Runs a pass through its layers, and sends it on; the origin is told where it can't. */
+  pass(request: LayersRequest, peer: string): Promise<void>;
+  /** How far a pass of the peer has come here. */
+  where(pass: number, peer: string): Whereabouts;
   /** A peer's conversation has ended, or all of them with the peer. */
   forget(peer: string, conversation?: number): void;
   /** These will be asked for. */
@@ -33,6 +41,7 @@ export interface RequestHandler {
 }
 
 export interface PeerEvents {
+  readonly onPass: (peer: Peer, news: PassNews) => void;
   readonly onClose: (peer: Peer, reason: string) => void;
   /** The peer did what no honest one does. */
   readonly onFault: (peer: Peer, reason: string) => void;
@@ -102,7 +111,7 @@ export class Peer {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new LinkClosedError(this.name, 'it had ended before'));
       this.#pending.set(id, { tokens, sentAt: performance.now(), resolve, reject });
-      this.#send(request(id)).catch((error: unknown) => {
+      this.send(request(id)).catch((error: unknown) => {
         this.#pending.delete(id);
         reject(error);
       });
@@ -115,17 +124,22 @@ export class Peer {
     this.#restsUntil = after === 'late' ? Infinity : this.#restEnd();
   }
 
+  /** It has done in time what it was asked. */
+  recover(): void {
+    if (this.#misses > 0) this.#misses--;
+  }
+
   #restEnd(): number {
     return performance.now() + Math.min(LONGEST_REST_MS, REST_MS * 2 ** this.#misses);
   }
 
   forget(conversation: number): void {
-    if (!this.#closed) this.#send({ kind: 'forget', id: conversation }).catch(() => {});
+    this.send({ kind: 'forget', id: conversation }).catch(() => {});
   }
 
   /** Tells it what it will be asked for. */
   announce(experts: readonly ExpertName[]): void {
-    if (!this.#closed) this.#send({ kind: 'hold', experts }).catch(() => {});
+    this.send({ kind: 'hold', experts }).catch(() => {});
   }
 
   close(reason: string): void {
@@ -134,7 +148,9 @@ export class Peer {
     this.#end(reason);
   }
 
-  async #send(frame: Frame): Promise<void> {
+  /** Resolves and throws as the link's `send`. */
+  async send(frame: Frame): Promise<void> {
+    if (this.#closed) throw new LinkClosedError(this.name, 'it had ended before');
     const bytes = encodeFrame(frame);
     this.bytesSent += bytes.length;
     await this.link.send(bytes);
@@ -152,13 +168,23 @@ export class Peer {
     }
     switch (frame.kind) {
       case 'work':
-      case 'layers':
         void this.#serve(frame);
         return;
+      case 'layers':
+        void this.#pass(frame);
+        return;
+      case 'where':
+        this.send({ kind: 'here', id: frame.id, state: this.handler?.where(frame.id, this.name) ?? 'unknown' }).catch(() => {});
+        return;
+      case 'passed':
+      case 'stopped':
+      case 'here':
+        this.#wake();
+        return this.events.onPass(this, frame);
       case 'answer':
         return this.#take(frame);
       case 'refusal':
-        if (this.#restsUntil === Infinity) this.#restsUntil = this.#restEnd();
+        this.#wake();
         this.#pending.get(frame.id)?.reject(new RefusedError(this.name, frame.reason));
         this.#pending.delete(frame.id);
         return;
@@ -175,9 +201,24 @@ export class Peer {
     if (!pending || pending.tokens !== tokens) return this.events.onFault(this, `answered ${tokens} tokens where ${pending?.tokens ?? 'nothing'} was asked`);
     const ms = performance.now() - pending.sentAt;
     this.times.add(tokens, ms);
-    if (this.#restsUntil === Infinity) this.#restsUntil = this.#restEnd();
-    else if (this.#misses > 0) this.#misses--;
+    if (!this.#wake()) this.recover();
     pending.resolve({ rows, ms });
+  }
+
+  /** It has answered: where that is what its rest waited for, it ends soon. @returns whether it was */
+  #wake(): boolean {
+    const waited = this.#restsUntil === Infinity;
+    if (waited) this.#restsUntil = this.#restEnd();
+    return waited;
+  }
+
+  /** Counts among what the peer may ask at a time, until it has been sent on. */
+  async #pass(request: LayersRequest): Promise<void> {
+    this.#serving++;
+    if (this.handler && this.#serving <= MOST_REQUESTS) await this.handler.pass(request, this.name).catch(() => {});
+    // Where it came by others, its origin sees that it is late.
+    else await this.send({ kind: 'stopped', id: request.id, reason: 'busy' }).catch(() => {});
+    this.#serving--;
   }
 
   async #serve(request: Request): Promise<void> {
@@ -192,7 +233,7 @@ export class Peer {
       reply = { kind: 'refusal', id, reason: error instanceof RefusedError ? error.reason : 'failed' };
     }
     // What waits for a slow link counts as well: it is memory.
-    await this.#send(reply).catch(() => {});
+    await this.send(reply).catch(() => {});
     this.#serving--;
   }
 

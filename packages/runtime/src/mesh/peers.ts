@@ -1,6 +1,7 @@
 import type { AnswerLedger } from './answer-ledger.ts';
 import type { PeerLink } from './link.ts';
 import type { MeshOptions } from './mesh-options.ts';
+import { LayerPasses } from './layer-passes.ts';
 import { Peer, type RequestHandler } from './peer.ts';
 
 /** What happens to peers. */
@@ -14,6 +15,8 @@ export class Peers {
   readonly #peers = new Map<string, Peer>();
   readonly #banned = new Map<string, string>();
   readonly #answers = new Set<AnswerLedger>();
+  /** Ours through peers' layers. */
+  readonly passes = new LayerPasses(this);
 
   /** @param width values of a token's row, d @param handler does what peers ask; without it they are refused */
   constructor(
@@ -29,6 +32,7 @@ export class Peers {
     if (reason !== undefined) return link.close(`banned: it ${reason}`);
     this.#peers.get(link.peer)?.close('it has come again');
     const peer = new Peer(link, this.width, this.options, this.handler, {
+      onPass: ({ name }, news) => this.passes.hear(name, news),
       onClose: (closed, why) => this.#left(closed, why),
       onFault: ({ name }, fault) => this.ban(name, fault),
     });
@@ -58,6 +62,7 @@ export class Peers {
     this.#banned.set(name, reason);
     this.#peers.get(name)?.close(`banned: it ${reason}`);
     for (const answer of this.#answers) answer.distrust(name, reason);
+    this.passes.without(name);
     this.events.onBan?.(name, reason);
   }
 
@@ -82,6 +87,7 @@ export class Peers {
   #left(peer: Peer, reason: string): void {
     if (this.#peers.get(peer.name) !== peer) return;
     this.#peers.delete(peer.name);
+    this.passes.lose(peer.name);
     this.events.onLeave?.(peer.name, reason);
   }
 }

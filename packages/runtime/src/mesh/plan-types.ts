@@ -7,8 +7,8 @@ export type MeshPlan = ExpertsPlan | LayersPlan;
 interface PlanBase {
   /** Rises with each plan of a room. A layer step ends with the plan that it began with. */
   readonly version: number;
-  /** Request frames that a decoded token is expected to cost; the peers' answers are as many again. */
-  readonly framesPerToken: number;
+  /** Frames that a decoded token is expected to cost, in all directions. */
+  readonly messagesPerToken: number;
 }
 
 /** Experts are spread: a token visits the holders of its experts in each MoE layer. */
@@ -34,7 +34,10 @@ export interface LayerPlacement {
   readonly holders: readonly (readonly string[])[];
 }
 
-/** Whole layers are spread: a token visits each peer once. What no range has is home's. */
+/**
+ * Whole layers are spread: a token visits each peer once, and goes on to the next one's range directly where that follows. What no range
+ * has is home's.
+ */
 export interface LayersPlan extends PlanBase {
   readonly strategy: 'layers';
   /** Ascending, without overlap. */

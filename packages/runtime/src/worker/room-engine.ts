@@ -104,7 +104,7 @@ export class RoomEngine {
     const plan = this.#plan?.tabs.get(this.room.self)?.plan;
     return {
       self: this.room.self,
-      messagesPerToken: 2 * (plan?.framesPerToken ?? 0),
+      messagesPerToken: plan?.messagesPerToken ?? 0,
       holders: plan?.strategy === 'experts' ? plan.layers.map(({ holders }) => holders) : [],
       banned: Array.from(peers.banned, ([peer, reason]) => ({ peer, reason })),
       traffic: peers.names.map((peer) => ({ peer, bytesSent: peers.get(peer)?.bytesSent ?? 0, bytesReceived: peers.get(peer)?.bytesReceived ?? 0 })),

@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { decodeFrame, encodeFrame, FrameFormatError, workFrameBytes, type Frame } from '../../src/mesh/frames.ts';
+import { decodeFrame, encodeFrame, FrameFormatError, layersFrameBytes, workFrameBytes, type Frame } from '../../src/mesh/frames.ts';
 
 const WIDTH = 4;
 const work = { layer: 7, tokens: 2, counts: Uint8Array.of(1, 2), experts: Uint16Array.of(3, 500, 4), weights: Float32Array.of(0.5, 0.25, 1), x: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8) };
 const FRAMES: readonly Frame[] = [
   { kind: 'work', id: 9, format: 'f32', relay: false, work },
   { kind: 'work', id: 9, format: 'f32', relay: true, work },
-  { kind: 'layers', id: 2 ** 32 - 1, format: 'f32', work: { conversation: 5, first: 1, end: 9, start: 77, tokens: 2, x: work.x } },
+  { kind: 'layers', id: 2 ** 32 - 1, format: 'f32', work: { origin: '', conversation: 5, route: [{ peer: 'b', first: 1, end: 9 }], start: 77, tokens: 2, x: work.x } },
+  { kind: 'layers', id: 3, format: 'f32', work: { origin: 'home', conversation: 5, route: [{ peer: 'b', first: 1, end: 2 }, { peer: 'ç', first: 2, end: 3 }], start: 0, tokens: 2, x: work.x } },
+  { kind: 'passed', id: 4, format: 'f32', end: 9, tokens: 2, rows: work.x },
+  { kind: 'stopped', id: 5, reason: 'no-state' },
+  { kind: 'where', id: 6 },
+  { kind: 'here', id: 7, state: 'on' },
   { kind: 'answer', id: 1, format: 'f32', tokens: 2, rows: work.x },
   { kind: 'refusal', id: 3, reason: 'unavailable' },
   { kind: 'forget', id: 12 },
@@ -17,6 +22,7 @@ describe('frames', () => {
   it.each(FRAMES)('$kind: comes out as it went in, of the size that was said', (frame) => {
     const bytes = encodeFrame(frame);
     expect(decodeFrame(bytes, WIDTH)).toEqual(frame);
+    if (frame.kind === 'layers') expect(bytes.length).toBe(layersFrameBytes('f32', frame.work, WIDTH));
     if (frame.kind === 'work') expect(bytes.length).toBe(workFrameBytes('f32', 2, 3, WIDTH));
   });
 

@@ -99,16 +99,16 @@ export function roundRobin(model: LoadedModel, peers: readonly string[], replica
   return {
     strategy: 'experts',
     version: 1,
-    framesPerToken: 0,
+    messagesPerToken: 0,
     relays: new Map(),
     layers: moeLayers(model.spec).map(({ index, ffn }) => ({ layer: index, holders: Array.from({ length: ffn.experts }, (_, expert) => holders(expert)) })),
   };
 }
 
-/** All of the model's layers at peers, in ranges of about one size. */
+/** All of the model's layers at peers, in ranges of about one size: one chain. */
 export function layerRanges(model: LoadedModel, peers: readonly string[]): LayersPlan {
   const count = model.spec.layers.length;
   const at = (i: number) => Math.round((i * count) / peers.length);
   const ranges = peers.map((peer, i) => ({ peer, first: at(i), end: at(i + 1) }));
-  return { strategy: 'layers', version: 1, framesPerToken: ranges.length, ranges };
+  return { strategy: 'layers', version: 1, messagesPerToken: ranges.length + 1, ranges };
 }

@@ -25,7 +25,7 @@ export class ExpertServer {
   ) {}
 
   answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>> {
-    if (request.kind !== 'work' || !this.#isSound(request.work)) return Promise.reject(new RefusedError(peer, 'failed'));
+    if (!this.#isSound(request.work)) return Promise.reject(new RefusedError(peer, 'failed'));
     const { work } = request;
     if (request.relay) return this.relay(work);
     return new Promise((resolve, reject) => {

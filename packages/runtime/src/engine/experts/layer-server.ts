@@ -1,5 +1,6 @@
 import type { LayersWork } from '../../mesh/frames.ts';
 import { RefusedError } from '../../mesh/peer.ts';
+import type { LayerRange } from '../../mesh/plan-types.ts';
 import type { GpuMemory } from '../../residency/gpu-memory.ts';
 import { DeviceLostError } from '../errors.ts';
 import { forwardPlan, type ForwardPlan } from '../forward.ts';
@@ -32,12 +33,17 @@ export class LayerServer {
     readonly paged: PagedExperts,
   ) {}
 
-  /** The residual stream after the layers, [tokens, d]. Throws `RefusedError` where what came before is not known here. */
-  answer(work: LayersWork, peer: string): Promise<Float32Array<ArrayBuffer>> {
+  /**
+   * The residual stream after the first layers of the work's route, [tokens, d]. Throws `RefusedError` where what came before is not
+   * known here.
+   * @param origin whose conversation it is
+   */
+  run(work: LayersWork, origin: string): Promise<Float32Array<ArrayBuffer>> {
     const { spec, chunk, contextLength } = this.context;
-    const { first, end, start, tokens } = work;
-    if (first >= end || end > spec.layers.length || tokens > chunk || start + tokens > contextLength) return Promise.reject(new RefusedError(peer, 'failed'));
-    return this.#turns.run(() => this.#run(work, peer));
+    const { route, start, tokens } = work;
+    const [range] = route;
+    if (!range || range.first >= range.end || range.end > spec.layers.length || tokens > chunk || start + tokens > contextLength) return Promise.reject(new RefusedError(origin, 'failed'));
+    return this.#turns.run(() => this.#run(work, range, origin));
   }
 
   forget(peer: string, conversation?: number): void {
@@ -52,10 +58,10 @@ export class LayerServer {
     return this.#turns.run(async () => {});
   }
 
-  async #run({ conversation, first, end, start, tokens, x }: LayersWork, peer: string): Promise<Float32Array<ArrayBuffer>> {
+  async #run({ conversation, start, tokens, x }: LayersWork, { first, end }: LayerRange, origin: string): Promise<Float32Array<ArrayBuffer>> {
     const { context, staging } = this.#scratch();
     const { device } = context.memory;
-    const state = await this.#state(keyOf(peer, conversation), start, peer);
+    const state = await this.#state(keyOf(origin, conversation), start, origin);
     state.length = start;
     device.queue.writeBuffer(state.buffers.batch, 0, Uint32Array.of(start, tokens));
     device.queue.writeBuffer(context.scratch.x, 0, x);

@@ -1,7 +1,9 @@
 import type { ExpertName, GenerateRequest } from '../../api/types.ts';
+import type { Whereabouts } from '../../mesh/frames.ts';
 import type { MeshOptions } from '../../mesh/mesh-options.ts';
 import { Peers, type PeersEvents } from '../../mesh/peers.ts';
-import type { Request, RequestHandler } from '../../mesh/peer.ts';
+import { PassServer } from '../../mesh/pass-server.ts';
+import type { LayersRequest, Request, RequestHandler } from '../../mesh/peer.ts';
 import { HOME, type ExpertsPlan, type MeshPlan } from '../../mesh/plan-types.ts';
 import { PartMemory } from '../../residency/part-memory.ts';
 import type { ShardReader } from '../../shards/shard.ts';
@@ -22,6 +24,7 @@ export class MeshNode implements RequestHandler {
   readonly layers: MeshLayers;
   readonly expertServer: ExpertServer;
   readonly layerServer: LayerServer;
+  readonly passServer: PassServer;
   /** Sessions that do not have all they know of their past themselves. */
   readonly #elsewhere = new WeakSet<Session>();
   readonly #holder: ExpertHolder;
@@ -47,6 +50,7 @@ export class MeshNode implements RequestHandler {
     this.layers = new MeshLayers(context, memory, paged, this.peers);
     this.expertServer = new ExpertServer(this.experts.compute, (work) => this.experts.exchange.relay(work));
     this.layerServer = new LayerServer(context, memory, paged);
+    this.passServer = new PassServer(this.peers, async (work, origin) => this.#corrupted(await this.layerServer.run(work, origin)));
     this.#adopt();
   }
 
@@ -83,8 +87,15 @@ export class MeshNode implements RequestHandler {
   }
 
   async answer(request: Request, peer: string): Promise<Float32Array<ArrayBuffer>> {
-    const rows = await (request.kind === 'work' ? this.expertServer.answer(request, peer) : this.layerServer.answer(request.work, peer));
-    return Math.random() < (this.peers.options.corruptShare ?? 0) ? rows.map((value) => value * 1.05) : rows;
+    return this.#corrupted(await this.expertServer.answer(request, peer));
+  }
+
+  pass(request: LayersRequest, peer: string): Promise<void> {
+    return this.passServer.take(request, peer);
+  }
+
+  where(pass: number, peer: string): Whereabouts {
+    return this.passServer.where(pass, peer);
   }
 
   forget(peer: string, conversation?: number): void {
@@ -123,6 +134,11 @@ export class MeshNode implements RequestHandler {
       if (name === HOME) this.hold(experts);
       else this.peers.get(name)?.announce(experts);
     }
+  }
+
+  /** To try others' checks. */
+  #corrupted(rows: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+    return Math.random() < (this.peers.options.corruptShare ?? 0) ? rows.map((value) => value * 1.05) : rows;
   }
 
   #adopt(): void {

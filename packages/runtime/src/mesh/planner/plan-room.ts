@@ -137,7 +137,7 @@ function named(worth: Worth, placement: Placement, relays: boolean, version: num
     const plan: MeshPlan = {
       strategy: 'experts',
       version,
-      framesPerToken: cost.messagesPerToken / 2,
+      messagesPerToken: cost.messagesPerToken,
       layers,
       relays: new Map([...reach.relays].map(([peer, relay]) => [name(peer), name(relay)])),
     };
@@ -182,7 +182,7 @@ function stagedPlan(model: MeshModel, room: MeshRoom, stages: readonly Stage[], 
   const tabs = room.peers.map(({ id }, tab): [string, TabPlan] => {
     const cost = predictLayers(model, room, stages, tab);
     const ranges = stages.filter(({ peer }) => peer !== tab).map(({ peer, first, end }): LayerRange => ({ peer: name(peer), first, end }));
-    return [id, { cost, plan: { strategy: 'layers', version, framesPerToken: cost.messagesPerToken / 2, ranges } }];
+    return [id, { cost, plan: { strategy: 'layers', version, messagesPerToken: cost.messagesPerToken, ranges } }];
   });
   return { version, strategy: 'layers', holders, stages: stages.map(({ peer, ...range }) => ({ peer: name(peer), ...range })), tabs: new Map(tabs) };
 }

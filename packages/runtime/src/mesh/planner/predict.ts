@@ -5,7 +5,7 @@ import { busyMs, legMs, peerAt } from './travel.ts';
 export interface TokenCost {
   /** Milliseconds from one token of a conversation to its next. */
   readonly tokenMs: number;
-  /** Milliseconds of one MoE layer's exchange, or of one trip to a peer where layers are spread. */
+  /** Milliseconds of one MoE layer's exchange, or of one hop where layers are spread. */
   readonly stepMs: number;
   /** Frames in both directions, divided by the tokens that share them; a relayed frame counts on each of its links. */
   readonly messagesPerToken: number;

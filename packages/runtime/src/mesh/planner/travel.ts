@@ -25,6 +25,12 @@ export function legMs(model: MeshModel, room: MeshRoom, from: number, to: number
   return roundTripMs(room, from, to) + 2 * frameMs + bytes / upBytesPerMs + bytes / downBytesPerMs + work * expertMs;
 }
 
+/** Milliseconds of one row's way from one peer to another. */
+export function hopMs(model: MeshModel, room: MeshRoom, from: number, to: number): number {
+  const [sender, receiver] = [peerAt(room, from), peerAt(room, to)];
+  return (room.latencyMs[from]?.[to] ?? 0) + sender.frameMs + receiver.frameMs + model.rowBytes / sender.upBytesPerMs + model.rowBytes / receiver.downBytesPerMs;
+}
+
 /** Milliseconds for which one side is busy with its own frames: the line out, the line in and the handling run beside each other. */
 export function busyMs(model: MeshModel, room: MeshRoom, self: number, frames: number, rows: number): number {
   const { frameMs, upBytesPerMs, downBytesPerMs } = peerAt(room, self);

@@ -135,7 +135,7 @@ describe('experts', () => {
     const asked = plan.holders.map((layer) => new Set(layer.flat().filter((id) => id !== 'tab')).size);
     const frames = asked.reduce((sum, count) => sum + count, 0);
     const { plan: own, cost } = plan.tabs.get('tab') ?? {};
-    expect(own?.framesPerToken).toBeCloseTo(frames);
+    expect(own?.messagesPerToken).toBeCloseTo(2 * frames);
     expect(cost?.messagesPerToken).toBeCloseTo(2 * frames);
     expect(cost?.bytesPerToken).toBeCloseTo(2 * frames * shape.rowBytes);
   });
