@@ -57,6 +57,6 @@ export default [
   entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),
   entry('experts on demand, manifests and downloads, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),
   entry('rooms: connections and signalling, loaded by the page when one is opened or joined', rooms, '12 kB'),
-  entry('rooms: experts and layers at other devices, and the planner, loaded by the worker with a room', ofKind(kinds.mesh), '23 kB'),
+  entry('rooms: experts and layers at other devices, and the planner, loaded by the worker with a room', ofKind(kinds.mesh), '27 kB'),
   entry('the engine in place of the worker, for load with worker: false', inThread, '100 kB'),
 ];
