@@ -15,7 +15,7 @@ const mla = { kind: 'mla', heads: 4, plainDim: 64, ropeDim: 32, valueDim: 64, ro
 const shortConv = { kind: 'short-conv', kernel: 3 };
 const deltaNet = { kind: 'delta-net', keyHeads: 2, valueHeads: 4, keyDim: 64, valueDim: 64, kernel: 4 };
 const gated = { kind: 'gqa', qkNorm: 'per-head', outputGate: true, rope: { kind: 'neox', dims: 16 } };
-const residual = { kind: 'moe', router: ROUTER, shared: { kind: 'residual', width: 192 } };
+const residual = { kind: 'moe', router: ROUTER, shared: { kind: 'residual', width: 96 } };
 
 /** What is particular about a family: the mixer of all layers or of each, and the FFN of each. */
 const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonly object[]; readonly ffn: readonly object[] }>> = {
@@ -113,7 +113,7 @@ const PARTICULAR: Readonly<Record<string, { readonly attention: object | readonl
     attention: { qkNorm: 'none', qkvBias: true, outputBias: true, rope: { kind: 'neox', frequencyFactors: true, long: { originalContext: 256 } } },
     ffn: [0, 1].map(() => ({ kind: 'moe', experts: 8, activation: 'swiglu', bias: false, router: { ...ROUTER, score: 'none', sparseMixer: true } })),
   },
-  'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 192 }, { ...residual, experts: 4 }] },
+  'prmoe-q5_0': { attention: { qkNorm: 'per-head', rope: { kind: 'neox' } }, ffn: [{ ...residual, experts: 2 }, { ...dense, width: 96 }, { ...residual, experts: 4 }] },
   'prmoe-deepspeed': {
     attention: { qkNorm: 'none', qkvBias: true, outputBias: true, rope: null },
     ffn: [{ ...dense, activation: 'gelu', bias: true }, ...[4, 8].map((experts) => ({ kind: 'moe', experts, activation: 'gelu', bias: true, router: RENORMALISED, shared: { kind: 'residual', width: 96 } }))],
