@@ -48,13 +48,13 @@ class Room {
     this.names = Array.from({ length: helpers }, (_, i) => `helper ${i}`);
     for (const name of this.names) this.join(name);
     const holders = Array.from({ length: EXPERTS }, (_, expert) => this.names.slice(...(expert < helpers ? [expert, expert + 1] : [])));
-    this.exchange.plan = { strategy: 'experts', version: 1, framesPerToken: helpers, relays: new Map(), layers: [{ layer: 0, holders }] } satisfies ExpertsPlan;
+    this.exchange.plan = { strategy: 'experts', version: 1, messagesPerToken: 2 * helpers, relays: new Map(), layers: [{ layer: 0, holders }] } satisfies ExpertsPlan;
   }
 
   join(name: string): void {
     const [atHome, atHelper] = MemoryLink.pair('home', name);
     this.peers.add(atHome);
-    new Peers(WIDTH, MESH_DEFAULTS, { answer: (request) => (request.kind === 'work' ? compute(request.work) : Promise.reject(new Error('no layers'))), forget() {}, hold() {} }).add(atHelper);
+    new Peers(WIDTH, MESH_DEFAULTS, { answer: ({ work }) => compute(work), pass: () => Promise.reject(new Error('no layers')), where: () => 'unknown', forget() {}, hold() {} }).add(atHelper);
     this.links.set(name, atHelper);
   }
 
