@@ -46,7 +46,7 @@ const COMMANDS = {
     seed: { type: 'string' },
     fixture: { type: 'string' },
   },
-  residency: { trace: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  residency: { trace: { type: 'string' }, record: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   storage: { megabytes: { type: 'string' }, 'shard-kilobytes': { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   upload: { host: { type: 'string' }, megabytes: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   synth: {
@@ -75,7 +75,7 @@ npm run bench -- perplexity [--tolerance 0.5]                             of the
 npm run bench -- mesh                                                      rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers
 npm run bench -- mesh-cost [--runs 3] [--fixture FOLDER]                   a token in a room of two tabs over WebRTC beside one alone, at 5, 20 and 50 ms, batch 1 and 8
 npm run bench -- mesh-soak [--minutes 2] [--seed N] [--fixture FOLDER]     a room with random joins, leaves, losses and conversations; fails on a wrong token or a leak
-npm run bench -- residency [--trace FILE]                                  hit rates of eviction policies on router traces, ours beside LRU, LFU and the optimum
+npm run bench -- residency [--trace FILE | --record FILE]                  hit rates of eviction policies on router traces, ours beside LRU, LFU and the optimum
 npm run bench -- storage   [--megabytes 1024] [--shard-kilobytes 4096]    IndexedDB (Blob, ArrayBuffer) and OPFS: writing, reading, warm and cold; SHA-256
 npm run bench -- upload    [--megabytes 2048] [--host chromium|node]      to GPU memory: writeBuffer, mapped rings, mappedAtCreation, the engine's uploader
 npm run bench -- synth     --shape NAME --type q4_0|q4_k|q8_0|mxfp4 --out FILE [--layers N] [--seed N]   a real shape, random weights
