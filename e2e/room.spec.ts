@@ -39,3 +39,32 @@ test('two tabs run the model together, and one goes on when the other is killed'
   await expect(host.locator('#room-text')).toContainText('was sent away by you');
   await ask(host, 4);
 });
+
+test('who knocks is let in when the host says so, and a revoked link opens nothing', async ({ context }) => {
+  const host = await context.newPage();
+  await host.goto('/');
+  await ready(host);
+  await host.locator('#room-ask').check();
+  await host.locator('#open-room').click();
+  await expect(host.locator('#room-link')).toHaveValue(/#.*room=.*secret=/, READY);
+  const old = await host.locator('#room-link').inputValue();
+
+  const guest = await context.newPage();
+  await guest.goto(old);
+  await expect(host.locator('#room-guests li')).toContainText('wants to come in', READY);
+  await expect(host.locator('#room-peers li')).toHaveCount(0);
+  await host.getByRole('button', { name: 'Refuse' }).click();
+  await expect(guest.locator('#error')).toContainText('did not let', READY);
+
+  await guest.locator('#open-room').click();
+  await host.getByRole('button', { name: 'Let in' }).click(READY);
+  await expect(guest.locator('#room-peers li')).toHaveCount(1, READY);
+  await expect(host.locator('#room-guests li')).toHaveCount(0);
+
+  await guest.locator('#leave-room').click();
+  await host.locator('#revoke-link').click();
+  await expect(host.locator('#room-link')).not.toHaveValue(old);
+  await guest.locator('#open-room').click();
+  await expect(guest.locator('#error')).toContainText('revoked', READY);
+  await expect(host.locator('#room-guests li')).toHaveCount(0);
+});

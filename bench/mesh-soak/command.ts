@@ -1,11 +1,9 @@
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 import { chromiumArgs } from '../../scripts/browser.mjs';
 import { number, text, type Options } from '../../packages/cli/src/args.ts';
-import { openJobBrowser } from '../../packages/cli/src/hosts/job-page.ts';
-import { openRelay } from '../../packages/cli/src/relay/open-relay.ts';
 import { print } from '../src/command.ts';
 import { soak, type SoakReport } from './soak.ts';
+import { withRoomHost } from './with-room.ts';
 
 const FIXTURE = 'packages/runtime/test/fixtures/olmoe-q4_0';
 
@@ -14,17 +12,9 @@ export async function meshSoakCommand(options: Options): Promise<void> {
   const minutes = number(options, 'minutes') ?? 2;
   const seed = number(options, 'seed') ?? Date.now() % 2 ** 32;
   const folder = resolve(text(options, 'fixture') ?? FIXTURE);
-  const root = join(dirname(fileURLToPath(import.meta.url)), '../page');
-  const browser = await openJobBrowser({ root, args: [...chromiumArgs(), '--js-flags=--expose-gc', '--enable-precise-memory-info'] });
-  const relay = await openRelay();
-  let report: SoakReport;
-  try {
-    report = await soak({ browser, folder, relay: relay.url, minutes, seed }, (message) => process.stderr.write(`${message}\n`));
-  } finally {
-    relay.close();
-    await browser.close();
-  }
-  print(options, { command: 'mesh-soak', ...report }, show);
+  const args = [...chromiumArgs(), '--js-flags=--expose-gc', '--enable-precise-memory-info'];
+  const report = await withRoomHost((host) => soak({ ...host, folder, minutes, seed }, (message) => process.stderr.write(`${message}\n`)), args);
+  await print(options, { command: 'mesh-soak', ...report }, show);
   if (report.faults.length > 0) throw new Error(`${report.faults.length} faults, with --seed ${seed}: ${report.faults.join('; ')}`);
 }
 

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobBrowser } from '../../packages/cli/src/hosts/job-page.ts';
 import { Random } from '../synth/random.ts';
+import { readPrompts } from './prompts.ts';
 import { Tab, type Footprint } from './tab.ts';
 
 const MAX_TOKENS = 24;
@@ -38,16 +38,10 @@ export interface SoakReport {
   readonly faults: readonly string[];
 }
 
-interface Prompt {
-  readonly ids: readonly number[];
-  readonly greedy: readonly number[];
-  readonly robust_tokens: number;
-}
-
 /** Lives through rounds: helpers join over bad links, conversations run beside each other, helpers leave or are closed meanwhile. */
 export async function soak({ browser, folder, relay, minutes, seed }: SoakSetup, emit: (message: string) => void): Promise<SoakReport> {
   const random = new Random(seed);
-  const { prompts } = JSON.parse(readFileSync(join(folder, 'reference.json'), 'utf8')) as { readonly prompts: readonly Prompt[] };
+  const prompts = readPrompts(folder);
   const setup = { model: browser.server.urlOf(join(folder, 'model.gguf')), gpuBudget: '60%' };
   const home = await Tab.open(browser, setup);
   const link = await home.openRoom(relay);

@@ -9,6 +9,8 @@ declare global {
     soak: { readonly model: Model; room?: MeshRoomHandle };
     /** RTCPeerConnections that were made and not closed. */
     openConnections: Set<RTCPeerConnection>;
+    /** Tells the bench that the so manieth token of an answer has come. */
+    benchToken(count: number): void;
   }
   interface Performance {
     /** Chromium's. */
@@ -20,6 +22,7 @@ export interface TabSetup {
   /** URL of the model. */
   readonly model: string;
   readonly gpuBudget: string;
+  readonly contextLength?: number;
 }
 
 export interface Conditions {
@@ -28,11 +31,18 @@ export interface Conditions {
   readonly loss: number;
 }
 
+export const NO_CONDITIONS: Conditions = { rtt: 0, jitter: 0, loss: 0 };
+
 export interface Answer {
   readonly ids: readonly number[];
-  /** Experts that peers computed, and parts that home computed in a peer's stead. */
+  /** Experts that were chosen, those of them that peers computed, parts that went to a second peer, and that home computed in a peer's stead. */
+  readonly choices: number;
   readonly remoteChoices: number;
+  readonly resends: number;
   readonly failovers: number;
+  /** The longest layer step in which a peer failed or was late, and the longest wait for a token after the first, in ms. */
+  readonly longestStallMs: number;
+  readonly longestTokenMs: number;
   /** Milliseconds a token after the first, and frames in both directions. */
   readonly tokenMs: number;
   readonly messagesPerToken: number;
@@ -48,11 +58,16 @@ export interface Footprint {
 
 /** A page with a loaded model. */
 export class Tab {
+  /** Called when the so manieth token of an answer has come. */
+  onToken: (count: number) => void = () => {};
+
   private constructor(readonly job: JobPage) {}
 
   static async open(browser: JobBrowser, setup: TabSetup): Promise<Tab> {
     const job = await browser.open();
-    await job.page.evaluate(async ({ model, gpuBudget }) => {
+    const tab = new Tab(job);
+    await job.page.exposeFunction('benchToken', (count: number) => tab.onToken(count));
+    await job.page.evaluate(async ({ model, gpuBudget, contextLength = 128 }) => {
       window.openConnections = new Set();
       const Original = RTCPeerConnection;
       window.RTCPeerConnection = class extends Original {
@@ -66,29 +81,52 @@ export class Tab {
           super.close();
         }
       };
-      window.soak = { model: await window.gatefoldLoad(model, { contextLength: 128, gpuBudget, store: 'none' }) };
+      window.soak = { model: await window.gatefoldLoad(model, { contextLength, gpuBudget, store: 'none' }) };
     }, setup);
-    return new Tab(job);
+    return tab;
   }
 
-  /** Opens a room and gives its link. */
-  openRoom(relay: string, conditions: Conditions = { rtt: 0, jitter: 0, loss: 0 }): Promise<string> {
+  /** Opens a room and gives its link. @param memoryBytes for experts; default: as many as its GPU budget has room for */
+  openRoom(relay: string, conditions: Conditions = NO_CONDITIONS, memoryBytes?: number): Promise<string> {
     return this.job.page.evaluate(
       async (given) => {
         window.soak.room = await window.soak.model.mesh.open(given);
         return window.soak.room.link;
       },
-      { relay, conditions },
+      { relay, conditions, ...(memoryBytes === undefined ? {} : { memoryBytes }) },
     );
   }
 
-  join(link: string, conditions: Conditions): Promise<void> {
+  join(link: string, conditions: Conditions, memoryBytes?: number): Promise<void> {
     return this.job.page.evaluate(
-      async (given) => {
-        window.soak.room = await window.soak.model.mesh.join(given.link, { conditions: given.conditions });
+      async ({ link: to, ...options }) => {
+        window.soak.room = await window.soak.model.mesh.join(to, options);
       },
-      { link, conditions },
+      { link, conditions, ...(memoryBytes === undefined ? {} : { memoryBytes }) },
     );
+  }
+
+  /** Bytes of all experts of all layers. */
+  expertBytes(): Promise<number> {
+    return this.job.page.evaluate(async () => (await window.soak.model.memory()).expertBytes);
+  }
+
+  /** Names of the holders of each expert, by MoE layer and expert. */
+  holders(): Promise<readonly (readonly (readonly string[])[])[]> {
+    return this.job.page.evaluate(async () => (await window.soak.room?.state())?.holders ?? []);
+  }
+
+  /** Stops its worker for so long, as a device does that is out of breath; its connections stay open. */
+  freeze(ms: number): void {
+    const [worker] = this.job.page.workers();
+    // Who is closed meanwhile does not answer.
+    worker
+      ?.evaluate((length) => {
+        // Waiting takes no time of the processor. A SharedArrayBuffer by its name is for isolated pages only.
+        const { buffer } = new WebAssembly.Memory({ shared: true, initial: 1, maximum: 1 });
+        Atomics.wait(new Int32Array(buffer), 0, 0, length);
+      }, ms)
+      .catch(() => {});
   }
 
   leave(): Promise<void> {
@@ -97,6 +135,11 @@ export class Tab {
 
   peers(): Promise<readonly MeshPeerInfo[]> {
     return this.job.page.evaluate(() => window.soak.room?.peers ?? []);
+  }
+
+  /** Resolves when so many others are in the room. */
+  async full(others: number): Promise<void> {
+    await this.job.page.waitForFunction((count) => window.soak.room?.peers.length === count, others, { timeout: 120_000 });
   }
 
   /** Resolves when nobody else is in the room any more, and all connections are closed. Throws where that does not come. */
@@ -110,12 +153,19 @@ export class Tab {
         const session = await window.soak.model.createSession();
         try {
           const generation = session.generate({ ...request, stopIds: [] });
+          let [count, at, longestTokenMs] = [0, performance.now(), 0];
           for (;;) {
             const next = await generation.next();
-            if (!next.done) continue;
+            if (!next.done) {
+              const now = performance.now();
+              if (count > 0) longestTokenMs = Math.max(longestTokenMs, now - at);
+              at = now;
+              window.benchToken(++count);
+              continue;
+            }
             const { ids, stats } = next.value;
-            const { remoteChoices = 0, failovers = 0, decodeMessages = 0, decodeTokens = 0 } = stats.mesh ?? {};
-            return { ids, remoteChoices, failovers, tokenMs: stats.decodeMs / Math.max(1, ids.length - 1), messagesPerToken: decodeMessages / Math.max(1, decodeTokens) };
+            const { choices = 0, remoteChoices = 0, resends = 0, failovers = 0, longestStallMs = 0, decodeMessages = 0, decodeTokens = 0 } = stats.mesh ?? {};
+            return { ids, choices, remoteChoices, resends, failovers, longestStallMs, longestTokenMs, tokenMs: stats.decodeMs / Math.max(1, ids.length - 1), messagesPerToken: decodeMessages / Math.max(1, decodeTokens) };
           }
         } finally {
           await session.dispose();

@@ -39,6 +39,9 @@ const COMMANDS = {
   },
   mesh: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   'mesh-cost': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, runs: { type: 'string' }, fixture: { type: 'string' } },
+  'mesh-stall': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, fixture: { type: 'string' } },
+  'mesh-fixtures': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, fixture: { type: 'string' } },
+  'mesh-slices': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   'mesh-soak': {
     json: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
@@ -74,6 +77,9 @@ npm run bench -- ondemand  [--model PATH] [--prompt-tokens 64] [--gen-tokens 64]
 npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's
 npm run bench -- mesh                                                      rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers
 npm run bench -- mesh-cost [--runs 3] [--fixture FOLDER]                   a token in a room of two tabs over WebRTC beside one alone, at 5, 20 and 50 ms, batch 1 and 8
+npm run bench -- mesh-stall [--fixture FOLDER]                             how long an answer stands still when tabs are killed, freeze or are late, over WebRTC
+npm run bench -- mesh-fixtures [--fixture FOLDER]                          every MoE fixture in rooms of 2, 3 and 5 tabs over WebRTC; fails on a wrong token
+npm run bench -- mesh-slices                                               frames of 4 to 512 KB in slices of several sizes over WebRTC: MB/s and round trips
 npm run bench -- mesh-soak [--minutes 2] [--seed N] [--fixture FOLDER]     a room with random joins, leaves, losses and conversations; fails on a wrong token or a leak
 npm run bench -- residency [--trace FILE | --record FILE]                  hit rates of eviction policies on router traces, ours beside LRU, LFU and the optimum
 npm run bench -- storage   [--megabytes 1024] [--shard-kilobytes 4096]    IndexedDB (Blob, ArrayBuffer) and OPFS: writing, reading, warm and cold; SHA-256

@@ -5,7 +5,10 @@ import { demoCommand } from '../demo/command.ts';
 import { loadCommand } from '../compare/load-command.ts';
 import { meshCommand } from '../mesh/command.ts';
 import { meshCostCommand } from '../mesh-cost/command.ts';
+import { meshFixturesCommand } from '../mesh-fixtures/command.ts';
+import { meshSlicesCommand } from '../mesh-slices/command.ts';
 import { meshSoakCommand } from '../mesh-soak/command.ts';
+import { meshStallCommand } from '../mesh-stall/command.ts';
 import { moeBlockCommand } from '../moe-block/command.ts';
 import { onDemandCommand } from '../on-demand/command.ts';
 import { perplexityCommand } from '../perplexity/command.ts';
@@ -27,7 +30,10 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   profile: profileCommand,
   mesh: meshCommand,
   'mesh-cost': meshCostCommand,
+  'mesh-fixtures': meshFixturesCommand,
+  'mesh-slices': meshSlicesCommand,
   'mesh-soak': meshSoakCommand,
+  'mesh-stall': meshStallCommand,
   perplexity: perplexityCommand,
   residency: residencyCommand,
   storage: storageCommand,

@@ -23,6 +23,7 @@ const environment: Environment = {
 
 Object.assign(window, {
   gatefoldLoad: load,
+  sliceEnd: async (partBytes: number) => new (await import('../../mesh-slices/slice-end.ts')).SliceEnd(partBytes),
   async gatefoldRun<Kind extends keyof JobOf>({ kind, job }: { readonly kind: Kind; readonly job: JobOf[Kind] }) {
     try {
       return { report: await runJob(kind, job, environment, (message) => void window.gatefoldEvent({ kind: 'progress', message })) };

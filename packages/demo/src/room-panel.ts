@@ -1,6 +1,7 @@
 import type { MeshPeerInfo, MeshRoomHandle, Model } from '@gatefold/runtime';
 import { element, showText } from './elements.ts';
 import { formatBytes } from './format.ts';
+import { RoomDoor } from './room-door.ts';
 import { RoomPicture } from './room-picture.ts';
 
 /** How often round trips and traffic are looked at besides what happens. */
@@ -13,6 +14,9 @@ export class RoomPanel {
   readonly #share = element('room-share', HTMLInputElement);
   readonly #invite = element('room-invite', HTMLDivElement);
   readonly #link = element('room-link', HTMLInputElement);
+  readonly #revoke = element('revoke-link', HTMLButtonElement);
+  readonly #askChoice = element('room-ask-choice', HTMLLabelElement);
+  readonly #door = new RoomDoor();
   readonly #text = element('room-text', HTMLParagraphElement);
   readonly #peers = element('room-peers', HTMLUListElement);
   readonly #picture = new RoomPicture(element('room-picture', SVGSVGElement));
@@ -29,6 +33,10 @@ export class RoomPanel {
     this.#open.addEventListener('click', () => void this.#enter());
     this.#leave.addEventListener('click', () => this.#close());
     element('copy-link', HTMLButtonElement).addEventListener('click', () => void navigator.clipboard.writeText(this.#link.value));
+    this.#revoke.addEventListener('click', () => {
+      this.#room?.revokeLink();
+      void this.look();
+    });
     this.#share.addEventListener('input', () => this.#showShare());
     this.#showShare();
   }
@@ -46,6 +54,8 @@ export class RoomPanel {
     this.#modelUrl = url;
     this.#open.disabled = !model;
     this.#open.textContent = RoomPanel.invitation ? 'Join the room' : 'Open a room';
+    // Who comes as a guest lets nobody in.
+    this.#askChoice.hidden = this.#revoke.hidden = RoomPanel.invitation !== undefined;
     if (model && RoomPanel.invitation) void this.#enter();
   }
 
@@ -57,6 +67,7 @@ export class RoomPanel {
     try {
       const state = await room.state();
       if (room !== this.#room) return;
+      await this.#showInvitation(room.link);
       this.#picture.show(room.peers, state);
       this.#listPeers(room.peers, new Map(state.traffic.map(({ peer, bytesSent, bytesReceived }) => [peer, bytesSent + bytesReceived])));
       const banned = state.banned.map(({ peer, reason }) => `${peer.slice(0, 6)} was sent away: it ${reason}.`);
@@ -82,14 +93,13 @@ export class RoomPanel {
         ...(this.#modelUrl === undefined ? {} : { modelUrl: this.#modelUrl }),
       };
       const invitation = RoomPanel.invitation;
-      const room = await (invitation ? model.mesh.join(invitation.link, options) : model.mesh.open(options));
+      const room = await (invitation ? model.mesh.join(invitation.link, options) : model.mesh.open({ ...options, ask: this.#door.ask }));
       if (model !== this.#model) return room.close();
       this.#room = room;
       this.#timer = setInterval(() => void this.look(), LOOK_MS);
       this.#open.hidden = true;
       this.#leave.hidden = false;
       this.#share.disabled = true;
-      await this.#showInvitation(room.link);
       await this.look();
     } catch (error) {
       this.onError(error);
@@ -106,12 +116,16 @@ export class RoomPanel {
     this.#leave.hidden = this.#invite.hidden = true;
     this.#share.disabled = false;
     this.#killed.length = 0;
+    this.#link.value = '';
+    this.#door.clear();
     this.#picture.clear();
     this.#peers.replaceChildren();
     showText(this.#text, undefined);
   }
 
+  /** The link changes when it is revoked, which sending somebody away does, too. */
   async #showInvitation(link: string): Promise<void> {
+    if (link === this.#link.value) return;
     const { renderSVG } = await import('uqr');
     this.#link.value = link;
     // Our own text, made of squares.

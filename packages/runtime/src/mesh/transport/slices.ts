@@ -20,11 +20,11 @@ const WINDOW = 4096;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Cuts a frame. @param number of the frame, modulo 2^32 */
-export function* slicesOf(frame: Bytes, number: number): Generator<Bytes> {
+/** Cuts a frame. @param number of the frame, modulo 2^32 @param partBytes of the frame in a slice; both ends must have the same */
+export function* slicesOf(frame: Bytes, number: number, partBytes: number = PART_BYTES): Generator<Bytes> {
   let offset = 0;
   do {
-    const part = frame.subarray(offset, offset + PART_BYTES);
+    const part = frame.subarray(offset, offset + partBytes);
     const slice = new Uint8Array(HEADER_BYTES + part.length);
     const header = new DataView(slice.buffer);
     header.setUint8(0, VERSION);
@@ -33,7 +33,7 @@ export function* slicesOf(frame: Bytes, number: number): Generator<Bytes> {
     header.setUint32(12, offset, true);
     slice.set(part, HEADER_BYTES);
     yield slice;
-    offset += PART_BYTES;
+    offset += partBytes;
   } while (offset < frame.length);
 }
 
@@ -54,6 +54,7 @@ export class Reassembler {
   constructor(
     readonly limits: Pick<LinkLimits, 'maxFrameBytes' | 'maxPendingBytes'>,
     readonly deliver: (frame: Bytes) => void,
+    readonly partBytes: number = PART_BYTES,
   ) {}
 
   /** Bytes of frames that are not delivered yet. */
@@ -63,10 +64,10 @@ export class Reassembler {
 
   /** Throws `MalformedFrameError`, `FrameTooLargeError` and `PeerLimitError`; nothing can be pushed after that. */
   push(slice: Bytes): void {
-    const { number, frameBytes, offset, part } = readSlice(slice, this.limits.maxFrameBytes);
+    const { number, frameBytes, offset, part } = readSlice(slice, this.limits.maxFrameBytes, this.partBytes);
     if ((number - this.#due) >>> 0 >= WINDOW) throw new MalformedFrameError(`frame ${number} where ${this.#due} is due`);
     const partial = this.#partials.get(number) ?? this.#begin(number, frameBytes);
-    const index = offset / PART_BYTES;
+    const index = offset / this.partBytes;
     if (partial.bytes.length !== frameBytes) throw new MalformedFrameError(`frame ${number} has two lengths`);
     if (partial.seen[index]) throw new MalformedFrameError(`slice ${index} of frame ${number} came twice`);
     partial.seen[index] = 1;
@@ -78,7 +79,7 @@ export class Reassembler {
   #begin(number: number, frameBytes: number): Partial {
     this.#heldBytes += frameBytes;
     if (this.#heldBytes > this.limits.maxPendingBytes) throw new PeerLimitError('bytes in memory', this.limits.maxPendingBytes);
-    const slices = Math.max(1, Math.ceil(frameBytes / PART_BYTES));
+    const slices = Math.max(1, Math.ceil(frameBytes / this.partBytes));
     const partial = { bytes: new Uint8Array(frameBytes), seen: new Uint8Array(slices), missing: slices };
     this.#partials.set(number, partial);
     return partial;
@@ -94,15 +95,15 @@ export class Reassembler {
   }
 }
 
-function readSlice(slice: Bytes, maxFrameBytes: number) {
+function readSlice(slice: Bytes, maxFrameBytes: number, partBytes: number) {
   if (slice.length < HEADER_BYTES) throw new MalformedFrameError(`a slice of ${slice.length} bytes`);
   const header = new DataView(slice.buffer, slice.byteOffset, HEADER_BYTES);
   if (header.getUint32(0, true) !== VERSION) throw new MalformedFrameError(`version ${header.getUint32(0, true)} instead of ${VERSION}`);
   const [number, frameBytes, offset] = [header.getUint32(4, true), header.getUint32(8, true), header.getUint32(12, true)];
   if (frameBytes > maxFrameBytes) throw new FrameTooLargeError(frameBytes, maxFrameBytes);
-  if (offset % PART_BYTES !== 0 || (offset > 0 && offset >= frameBytes)) throw new MalformedFrameError(`offset ${offset} of ${frameBytes}`);
+  if (offset % partBytes !== 0 || (offset > 0 && offset >= frameBytes)) throw new MalformedFrameError(`offset ${offset} of ${frameBytes}`);
   const part = slice.subarray(HEADER_BYTES);
-  const expected = Math.min(PART_BYTES, frameBytes - offset);
+  const expected = Math.min(partBytes, frameBytes - offset);
   if (part.length !== expected) throw new MalformedFrameError(`a slice with ${part.length} bytes instead of ${expected}`);
   return { number, frameBytes, offset, part };
 }
