@@ -121,6 +121,8 @@ profile() {
   measure profile-long 90 profile --model "$models/olmoe-q4_0.gguf" --context $long --chunk $tokens --sampled
   measure profile-node 90 profile --model "$models/olmoe-q4_0.gguf" --context $short --chunk $tokens --host node
 }
+# One token's products alone; no model, so it is cheap.
+products() { measure products-node 60 products --layers 16 --host node; }
 qwen() {
   synth qwen-q4_k qwen3-30b-a3b q4_k
   measure qwen-q4_k 300 compare --model "$models/qwen-q4_k.gguf" --prompt-tokens $short --gen-tokens $answer --runs $runs --peer webgpu
@@ -137,8 +139,8 @@ gptoss() {
 for group in "${@:-}"; do
   case ${group:-default} in
     default) demo; olmoe; moe; profile ;;
-    demo | olmoe | olmoe_k | contexts | prefill | bare | load | ondemand | upload | storage | moe | profile | qwen | gptoss) "$group" ;;
-    *) say "no group \"$group\": demo olmoe olmoe_k contexts prefill bare load ondemand upload storage moe profile qwen gptoss" ;;
+    demo | olmoe | olmoe_k | contexts | prefill | bare | load | ondemand | upload | storage | moe | profile | products | qwen | gptoss) "$group" ;;
+    *) say "no group \"$group\": demo olmoe olmoe_k contexts prefill bare load ondemand upload storage moe profile products qwen gptoss" ;;
   esac
 done
 cat "$OUT/results.md" 2> /dev/null

@@ -10,6 +10,8 @@ import { measureOnDemand, measureReadBack } from '../on-demand/measure.ts';
 import type { OnDemandJob, OnDemandReport, ReadBackJob, ReadBackReport } from '../on-demand/types.ts';
 import { measurePerplexity } from '../perplexity/measure.ts';
 import type { PerplexityJob, PerplexityReport } from '../perplexity/types.ts';
+import { measureProducts } from '../products/measure.ts';
+import type { ProductsJob, ProductsReport } from '../products/types.ts';
 import { measureProfile } from '../profile/measure.ts';
 import type { ProfileJob, ProfileReport } from '../profile/types.ts';
 import type { QmoeJob, QmoeReport } from '../qmoe/types.ts';
@@ -25,6 +27,7 @@ export interface JobOf {
   readonly load: LoadJob;
   readonly 'moe-block': MoeBlockJob;
   readonly qmoe: QmoeJob;
+  readonly products: ProductsJob;
   readonly profile: ProfileJob;
   readonly perplexity: PerplexityJob;
   readonly ondemand: OnDemandJob;
@@ -40,6 +43,7 @@ export interface ReportOf {
   readonly load: LoadReport;
   readonly 'moe-block': MoeBlockReport;
   readonly qmoe: QmoeReport;
+  readonly products: ProductsReport;
   readonly profile: ProfileReport;
   readonly perplexity: PerplexityReport;
   readonly ondemand: OnDemandReport;
@@ -76,6 +80,7 @@ const MEASURE: Measurements = {
   load: measureLoad,
   'moe-block': measureMoeBlock,
   qmoe: (job, environment, emit) => environment.qmoe(job, emit),
+  products: measureProducts,
   profile: measureProfile,
   perplexity: measurePerplexity,
   ondemand: measureOnDemand,

@@ -13,6 +13,7 @@ import { moeBlockCommand } from '../moe-block/command.ts';
 import { onDemandCommand } from '../on-demand/command.ts';
 import { perplexityCommand } from '../perplexity/command.ts';
 import { plotsCommand } from '../plots/command.ts';
+import { productsCommand } from '../products/command.ts';
 import { profileCommand } from '../profile/command.ts';
 import { reportCommand } from '../report/command.ts';
 import { residencyCommand } from '../residency/command.ts';
@@ -27,6 +28,7 @@ const RUN: Readonly<Record<CommandName, (options: Options) => Promise<void>>> = 
   load: loadCommand,
   'moe-block': moeBlockCommand,
   ondemand: onDemandCommand,
+  products: productsCommand,
   profile: profileCommand,
   mesh: meshCommand,
   'mesh-cost': meshCostCommand,
