@@ -66,10 +66,10 @@ export function meshReport({ handle, tabs, state }: FullRoom, counts: NonNullabl
 }
 
 /** Frames in both directions of a decoded token, by who holds what and what the tokens chose. The first token comes of the prompt's pass. */
-function predicted({ holders, messagesPerToken }: MeshState, choices: readonly TokenEvent['experts'][]): number {
+function predicted({ holders, messagesPerToken, relays }: MeshState, choices: readonly TokenEvent['experts'][]): number {
   // Whole layers cost the same whatever is chosen.
   if (holders.length === 0) return messagesPerToken;
-  const plan = { layers: holders.map((experts, layer) => ({ layer, holders: experts })), relays: new Map<string, string>() };
+  const plan = { layers: holders.map((experts, layer) => ({ layer, holders: experts })), relays: new Map(relays.map(({ peer, through }) => [peer, through])) };
   const decoded = choices.slice(1);
   return ratio(decoded.reduce((sum, chosen) => sum + 2 * framesOfToken(plan, chosen), 0), decoded.length);
 }

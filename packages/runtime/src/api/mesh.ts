@@ -17,6 +17,8 @@ export interface JoinMeshOptions {
    * is faster.
    */
   readonly strategy?: 'experts' | 'layers' | 'auto';
+  /** Let nearer peers pass on what is for farther ones, where round trips between them say that it saves time. Default true. */
+  readonly relays?: boolean;
   /** How activations travel: `f32` (default: tokens are those of a solo run), or smaller and rounded. */
   readonly wire?: 'f32' | 'f16' | 'int8';
   /** Share of the peers' results that is computed again here and compared; default 1/64. */
@@ -64,8 +66,10 @@ export interface MeshState {
   readonly self: string;
   /** [MoE layer][expert]: names of those who hold it, nearest first; 'home' is this tab. */
   readonly holders: readonly (readonly (readonly string[])[])[];
-  /** Frames in both directions that a decoded token is expected to cost this tab. */
+  /** Frames that a decoded token is expected to cost: in both directions, and from peer to peer where layers are spread. */
   readonly messagesPerToken: number;
+  /** Peers that this tab reaches through others. */
+  readonly relays: readonly { readonly peer: string; readonly through: string }[];
   /** Peers that were sent away, and why. */
   readonly banned: readonly { readonly peer: string; readonly reason: string }[];
   /** Bytes of activations so far, by peer. */
@@ -104,6 +108,7 @@ export interface RoomEngineOptions {
   /** That this device has for experts. */
   readonly memoryBytes: number;
   readonly strategy?: 'experts' | 'layers' | 'auto';
+  readonly relays?: boolean;
   readonly wire?: 'f32' | 'f16' | 'int8';
   readonly checkShare?: number;
   readonly corruptShare?: number;

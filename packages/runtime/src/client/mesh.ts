@@ -59,7 +59,7 @@ async function attach(served: Served, page: string | URL, options: JoinMeshOptio
   const { port1, port2 } = new MessageChannel();
   const engine = roomToPort(room, port1, options.limits ?? DEFAULT_LIMITS);
   try {
-    await service.attachRoom(port2, { self: room.self, isHost: room.isHost, modelId: info.modelId, memoryBytes, ...chosen(options, 'strategy', 'wire', 'checkShare', 'corruptShare') });
+    await service.attachRoom(port2, { self: room.self, isHost: room.isHost, modelId: info.modelId, memoryBytes, ...chosen(options, 'strategy', 'relays', 'wire', 'checkShare', 'corruptShare') });
     return new RoomHandle(room, engine, page, options);
   } catch (error) {
     room.close();

@@ -1,7 +1,8 @@
 import type { ExpertName } from '../api/types.ts';
 import { GatefoldError } from '../errors.ts';
 import type { ExpertWork } from './expert-work.ts';
-import type { LayerRange } from './plan-types.ts';
+import { decodePlan, decodeStatus, encodePlan, encodeStatus, type MemberStatus } from './news-frames.ts';
+import type { LayerRange, SharedPlan } from './plan-types.ts';
 import { nameBytes, readName, readRoute, routeBytes, writeName, writeRoute } from './route.ts';
 import { readRows, rowBytes, WIRE_FORMATS, writeRows, type WireFormat } from './wire-format.ts';
 
@@ -13,7 +14,7 @@ const LAYERS_BYTES = 8;
 /** Experts that a token may ask one peer for. */
 const MOST_EXPERTS = 64;
 
-const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, forget: 5, hold: 6, passed: 7, stopped: 8, where: 9, here: 10 } as const;
+const KIND = { work: 1, layers: 2, answer: 3, refusal: 4, forget: 5, hold: 6, passed: 7, stopped: 8, where: 9, here: 10, status: 11, plan: 12 } as const;
 
 /** Why a peer does not do what it is asked; the asker turns elsewhere. */
 export const REFUSALS = ['busy', 'unavailable', 'no-state', 'failed'] as const;
@@ -52,7 +53,7 @@ export interface LayersWork {
  * work: each token's u8 count, each pair's u16 expert, each pair's f32 weight, rows ·
  * layers: u32 conversation, u32 start, origin, `layer` ranges, each u16 first, u16 end, peer; rows (names: u8 bytes, UTF-8) ·
  * answer, passed: rows · forget: nothing, `id` is the conversation · hold: `id` experts, each u16 layer, u16 expert ·
- * stopped, where: nothing · here: the u8 of refusals says how far. What concerns a pass has the number that its origin gave it.
+ * stopped, where: nothing · here: the u8 of refusals says how far · status, plan: as `news-frames.ts` has them. What concerns a pass has the number that its origin gave it.
  */
 export type Frame =
   | {
@@ -74,6 +75,8 @@ export type Frame =
   | ({ readonly kind: 'answer'; readonly id: number } & Rows)
   | { readonly kind: 'refusal'; readonly id: number; readonly reason: Refusal }
   | { readonly kind: 'forget'; readonly id: number }
+  | { readonly kind: 'status'; readonly status: MemberStatus }
+  | { readonly kind: 'plan'; readonly plan: SharedPlan }
   /** The sender will ask for these experts. */
   | { readonly kind: 'hold'; readonly experts: readonly ExpertName[] };
 
@@ -151,6 +154,10 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
       view.setUint8(3, WHEREABOUTS.indexOf(frame.state));
       return bytesOf(view);
     }
+    case 'status':
+      return withHeader(KIND.status, encodeStatus(frame.status));
+    case 'plan':
+      return withHeader(KIND.plan, encodePlan(frame.plan));
     case 'hold': {
       const { experts } = frame;
       const view = header(HEADER_BYTES + experts.length * 4, KIND.hold, experts.length);
@@ -199,6 +206,10 @@ export function decodeFrame(bytes: Uint8Array<ArrayBuffer>, width: number): Fram
       checkLength(bytes, HEADER_BYTES);
       return { kind: view.getUint8(1) === KIND.refusal ? 'refusal' : 'stopped', id, reason: REFUSALS[view.getUint8(3)] ?? 'failed' };
     }
+    case KIND.status:
+      return { kind: 'status', status: withinBounds(() => decodeStatus(bodyOf(view))) };
+    case KIND.plan:
+      return { kind: 'plan', plan: withinBounds(() => decodePlan(bodyOf(view))) };
     case KIND.where:
       checkLength(bytes, HEADER_BYTES);
       return { kind: 'where', id };
@@ -232,7 +243,7 @@ function withinBounds<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof RangeError) throw new FrameFormatError('is too short for its kind');
+    if (error instanceof RangeError) throw new FrameFormatError('has not the length of its kind, or no sense');
     throw error;
   }
 }
@@ -271,6 +282,16 @@ function header(bytes: number, kind: number, id: number, format: WireFormat = 'f
   view.setUint16(8, layer, true);
   view.setUint16(10, tokens, true);
   return view;
+}
+
+function withHeader(kind: number, body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const bytes = bytesOf(header(HEADER_BYTES + body.length, kind, 0));
+  bytes.set(body, HEADER_BYTES);
+  return bytes;
+}
+
+function bodyOf({ buffer, byteOffset, byteLength }: DataView<ArrayBuffer>): DataView<ArrayBuffer> {
+  return new DataView(buffer, byteOffset + HEADER_BYTES, byteLength - HEADER_BYTES);
 }
 
 function bytesOf({ buffer }: DataView<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -19,6 +19,9 @@ export type LayersRequest = Extract<Frame, { readonly kind: 'layers' }>;
 /** What the origin of a pass through layers hears of it. */
 export type PassNews = Extract<Frame, { readonly kind: 'passed' | 'stopped' | 'here' }>;
 
+/** What a member of a room tells all others. */
+export type RoomNews = Extract<Frame, { readonly kind: 'status' | 'plan' }>;
+
 /** A peer refuses, or cannot do, what it was asked. */
 export class RefusedError extends GatefoldError {
   override readonly name = 'RefusedError';
@@ -42,6 +45,7 @@ export interface RequestHandler {
 
 export interface PeerEvents {
   readonly onPass: (peer: Peer, news: PassNews) => void;
+  readonly onNews: (peer: Peer, news: RoomNews) => void;
   readonly onClose: (peer: Peer, reason: string) => void;
   /** The peer did what no honest one does. */
   readonly onFault: (peer: Peer, reason: string) => void;
@@ -188,6 +192,9 @@ export class Peer {
         this.#pending.get(frame.id)?.reject(new RefusedError(this.name, frame.reason));
         this.#pending.delete(frame.id);
         return;
+      case 'status':
+      case 'plan':
+        return this.events.onNews(this, frame);
       case 'hold':
         return this.handler?.hold(frame.experts);
       case 'forget':

@@ -2,12 +2,13 @@ import type { AnswerLedger } from './answer-ledger.ts';
 import type { PeerLink } from './link.ts';
 import type { MeshOptions } from './mesh-options.ts';
 import { LayerPasses } from './layer-passes.ts';
-import { Peer, type RequestHandler } from './peer.ts';
+import { Peer, type RequestHandler, type RoomNews } from './peer.ts';
 
 /** What happens to peers. */
 export interface PeersEvents {
   readonly onLeave?: (peer: string, reason: string) => void;
   readonly onBan?: (peer: string, reason: string) => void;
+  readonly onNews?: (peer: string, news: RoomNews) => void;
 }
 
 /** The peers that a tab works with, and the answers that rest on them. */
@@ -33,6 +34,7 @@ export class Peers {
     this.#peers.get(link.peer)?.close('it has come again');
     const peer = new Peer(link, this.width, this.options, this.handler, {
       onPass: ({ name }, news) => this.passes.hear(name, news),
+      onNews: ({ name }, news) => this.events.onNews?.(name, news),
       onClose: (closed, why) => this.#left(closed, why),
       onFault: ({ name }, fault) => this.ban(name, fault),
     });

@@ -44,6 +44,16 @@ export interface LayersPlan extends PlanBase {
   readonly ranges: readonly LayerRange[];
 }
 
+/** What the members of a room share of a plan: each makes its own of it. */
+export interface SharedPlan {
+  readonly version: number;
+  readonly strategy: 'experts' | 'layers';
+  /** [MoE layer][expert]: names of the peers that hold it. Empty where no peer has room: who needs it brings it home. */
+  readonly holders: readonly (readonly (readonly string[])[])[];
+  /** Strategy `layers`: who runs which, in order. Else empty. */
+  readonly stages: readonly LayerRange[];
+}
+
 /** Layers that one peer runs, whose keys, values and recurrent state it keeps for the conversation. */
 export interface LayerRange {
   readonly peer: string;

@@ -5,13 +5,17 @@ import type { LoadedModel } from '../engine/loaded-model.ts';
 import type { GenerateOutcome, IdHandlers, Session } from '../engine/session.ts';
 import type { Membership, RoomPeer } from '../mesh/membership.ts';
 import { MESH_DEFAULTS } from '../mesh/mesh-options.ts';
-import { planRoom, type RoomPlan } from '../mesh/planner/plan-room.ts';
+import type { MemberStatus } from '../mesh/news-frames.ts';
 import type { MeshModel } from '../mesh/planner/room.ts';
 import { PortMembership } from '../mesh/port/port-membership.ts';
 import { ShardExchange } from '../mesh/shards/shard-exchange.ts';
 import type { SharingReader } from '../shards/shard.ts';
 import { RecentTraffic } from './recent-traffic.ts';
-import { meshModel, meshRoom } from './room-picture.ts';
+import { meshModel } from './room-picture.ts';
+import { RoomPlanner } from './room-planner.ts';
+
+/** How often is looked whether something has changed that others should know. */
+const TELL_MS = 2000;
 
 /** What happens while a room's answer comes. */
 export interface RoomHandlers extends IdHandlers {
@@ -25,7 +29,10 @@ export interface RoomHandlers extends IdHandlers {
  */
 export async function openRoomEngine(model: LoadedModel, reader: SharingReader, port: MessagePort, options: RoomEngineOptions): Promise<RoomEngine> {
   const { self, isHost, wire = MESH_DEFAULTS.wire, checkShare = MESH_DEFAULTS.checkShare, corruptShare = 0 } = options;
-  const node = await MeshNode.open(model, reader, { ...MESH_DEFAULTS, wire, checkShare, corruptShare }, { onBan: (peer, reason) => room.ban(peer, reason) });
+  const node = await MeshNode.open(model, reader, { ...MESH_DEFAULTS, wire, checkShare, corruptShare }, {
+    onBan: (peer, reason) => room.ban(peer, reason),
+    onNews: (peer, news) => engine.planner.hear(peer, news),
+  });
   const room = new PortMembership(port, self, isHost, () => engine.state(), () => engine.close());
   const engine = new RoomEngine(node, meshModel(model.spec, reader.plan, wire), room, reader, options);
   return engine;
@@ -35,7 +42,10 @@ export async function openRoomEngine(model: LoadedModel, reader: SharingReader, 
 export class RoomEngine {
   readonly #joined = new Map<string, RoomPeer>();
   readonly #traffic: RecentTraffic;
-  #plan: RoomPlan | undefined;
+  readonly planner: RoomPlanner;
+  readonly #timer: ReturnType<typeof setInterval>;
+  /** Answers under way, the most of them at a time since there were none, and the same of the time before. */
+  readonly #answers = { now: 0, most: 0, before: 0 };
   #isClosed = false;
 
   constructor(
@@ -46,6 +56,18 @@ export class RoomEngine {
     readonly options: RoomEngineOptions,
   ) {
     this.#traffic = new RecentTraffic(model);
+    const { strategy = 'experts', relays = true, memoryBytes } = options;
+    this.planner = new RoomPlanner({
+      self: room.self,
+      memoryBytes,
+      model,
+      traffic: this.#traffic,
+      options: { strategy, relays },
+      peers: node.peers,
+      status: () => this.#status(),
+      onPlan: (plan) => (node.plan = plan),
+    });
+    this.#timer = setInterval(() => this.planner.tell(), TELL_MS);
     const shards = new Map(reader.plan.shards.map((shard) => [shard.id, shard]));
     const exchange = new ShardExchange(
       async (id) => {
@@ -61,12 +83,12 @@ export class RoomEngine {
         this.#joined.set(peer.name, peer);
         node.peers.add(peer.link);
         exchange.add(peer.bulk);
-        this.#replan();
+        this.planner.join(peer.name, peer.hello.memoryBytes);
       },
       onLeave: (name) => {
         this.#joined.delete(name);
         exchange.remove(name);
-        this.#replan();
+        if (!this.#isClosed) this.planner.leave(name);
       },
     });
   }
@@ -75,6 +97,10 @@ export class RoomEngine {
   async generate(session: Session, request: GenerateRequest, { onRevise, ...handlers }: RoomHandlers, signal?: AbortSignal): Promise<GenerateOutcome> {
     if (this.#isClosed) return session.generate(request, handlers, signal);
     const given: number[] = [];
+    const answers = this.#answers;
+    answers.most = Math.max(answers.most, ++answers.now);
+    // The first one makes this a tab that is planned for.
+    if (answers.before === 0 && answers.most === 1) this.planner.tell();
     try {
       return await this.node.generate(
         session,
@@ -94,17 +120,19 @@ export class RoomEngine {
         signal,
       );
     } finally {
+      if (--answers.now === 0) [answers.before, answers.most] = [answers.most, 0];
       // By now more is known of what is used and how far the peers are.
-      this.#replan();
+      if (!this.#isClosed) this.planner.replan(true);
     }
   }
 
   state(): MeshState {
     const { peers } = this.node;
-    const plan = this.#plan?.tabs.get(this.room.self)?.plan;
+    const { plan } = this.planner;
     return {
       self: this.room.self,
       messagesPerToken: plan?.messagesPerToken ?? 0,
+      relays: plan?.strategy === 'experts' ? Array.from(plan.relays, ([peer, through]) => ({ peer, through })) : [],
       holders: plan?.strategy === 'experts' ? plan.layers.map(({ holders }) => holders) : [],
       banned: Array.from(peers.banned, ([peer, reason]) => ({ peer, reason })),
       traffic: peers.names.map((peer) => ({ peer, bytesSent: peers.get(peer)?.bytesSent ?? 0, bytesReceived: peers.get(peer)?.bytesReceived ?? 0 })),
@@ -115,15 +143,19 @@ export class RoomEngine {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearInterval(this.#timer);
     this.reader.peers = undefined;
     this.room.close();
     this.node.dispose();
   }
 
-  #replan(): void {
-    if (this.#isClosed) return;
-    const room = meshRoom(this.room.self, this.options.memoryBytes, [...this.#joined.values()]);
-    this.#plan = planRoom(this.model, room, this.#traffic, { strategy: this.options.strategy ?? 'experts' }, this.#plan);
-    this.node.plan = this.#plan.tabs.get(this.room.self)?.plan;
+  #status(): MemberStatus {
+    const { most, before } = this.#answers;
+    const measured = Array.from(this.#joined, ([name, peer]): [string, number] => [name, median(peer.stats().roundTripsMs) ?? NaN]).filter(([, ms]) => !Number.isNaN(ms));
+    return { conversations: Math.max(most, before), roundTripsMs: new Map(measured) };
   }
+}
+
+function median(values: readonly number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
 }

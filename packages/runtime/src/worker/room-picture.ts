@@ -1,5 +1,5 @@
 import { moeLayers } from '../engine/session-buffers.ts';
-import type { RoomPeer } from '../mesh/membership.ts';
+import type { MemberStatus } from '../mesh/news-frames.ts';
 import type { MeshModel, MeshPeer, MeshRoom } from '../mesh/planner/room.ts';
 import { rowBytes, type WireFormat } from '../mesh/wire-format.ts';
 import type { ModelSpec } from '../model/spec.ts';
@@ -25,17 +25,23 @@ export function meshModel(spec: ModelSpec, { shards }: ShardPlan, wire: WireForm
   };
 }
 
-/** A tab's view of its room: itself first. What lies between two others is not known, and taken for as far as the further of both. */
-export function meshRoom(self: string, memoryBytes: number, others: readonly RoomPeer[]): MeshRoom {
-  const peers: MeshPeer[] = [
-    { ...TYPICAL, id: self, memoryBytes, conversations: 1 },
-    ...others.map(({ name, hello }) => ({ ...TYPICAL, id: name, memoryBytes: hello.memoryBytes, conversations: 0 })),
-  ];
-  const oneWay = [0, ...others.map((peer) => roundTripMs(peer) / 2)];
-  return { peers, latencyMs: oneWay.map((from, i) => oneWay.map((to, j) => (i === j ? 0 : Math.max(from, to)))) };
+/** What a tab knows of a member of its room. */
+export interface Member {
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly status: MemberStatus;
 }
 
-function roundTripMs(peer: RoomPeer): number {
-  const sorted = [...peer.stats().roundTripsMs].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? TYPICAL_ROUND_TRIP_MS;
+/** A tab's view of its room: itself first. What two others have not measured is taken for as far as the further of both is from here. */
+export function meshRoom(members: readonly Member[]): MeshRoom {
+  const [self] = members;
+  const peers = members.map(({ name, memoryBytes, status }): MeshPeer => ({ ...TYPICAL, id: name, memoryBytes, conversations: status.conversations }));
+  const own = ({ name }: Member) => (name === self?.name ? 0 : (self?.status.roundTripsMs.get(name) ?? TYPICAL_ROUND_TRIP_MS));
+  const between = (a: Member, b: Member): number => {
+    if (a === b) return 0;
+    // Nobody gets nearer by what it claims.
+    if (a !== self && b !== self) return Math.max(a.status.roundTripsMs.get(b.name) ?? 0, b.status.roundTripsMs.get(a.name) ?? 0) || Math.max(own(a), own(b));
+    return Math.max(own(a), own(b));
+  };
+  return { peers, latencyMs: members.map((a) => members.map((b) => between(a, b) / 2)) };
 }

@@ -3,6 +3,8 @@ import { MeshNode } from '../../src/engine/experts/mesh-node.ts';
 import { LoadedModel } from '../../src/engine/loaded-model.ts';
 import { moeLayers } from '../../src/engine/session-buffers.ts';
 import { MESH_DEFAULTS, type MeshOptions } from '../../src/mesh/mesh-options.ts';
+import type { RoomNews } from '../../src/mesh/peer.ts';
+import type { PeersEvents } from '../../src/mesh/peers.ts';
 import { HOME, type ExpertsPlan, type LayersPlan } from '../../src/mesh/plan-types.ts';
 import { specFromGguf } from '../../src/model/families/index.ts';
 import { openModel } from '../../src/shards/open-model.ts';
@@ -42,16 +44,18 @@ export interface RoomOptions {
   readonly prefillChunk?: number;
   /** Share of its layers' experts that a tab has slots for. */
   readonly budget?: string;
+  /** What a tab hears of the others' plans. */
+  readonly onNews?: (tab: string, from: string, news: RoomNews) => void;
   /** Holders of each expert; default 1. */
   readonly replicas?: number;
 }
 
 /** A fixture's model in a room: expert e of each layer is at tab e mod tabs, the first of which is home. */
-export async function openRoom(folder: string, { tabs, mesh = {}, budget = `${Math.floor(99 / tabs)}%`, replicas = 1, ...load }: RoomOptions): Promise<TestRoom> {
+export async function openRoom(folder: string, { tabs, mesh = {}, budget = `${Math.floor(99 / tabs)}%`, replicas = 1, onNews, ...load }: RoomOptions): Promise<TestRoom> {
   const gpu = await sharedGpu();
   const options = { ...PATIENT, ...mesh };
   const bans: { readonly peer: string; readonly reason: string }[] = [];
-  const open = async (name: string): Promise<Tab> => openTab(gpu, folder, name, { contextLength: 128, ...load, gpuBudget: budget }, options, bans);
+  const open = async (name: string): Promise<Tab> => openTab(gpu, folder, name, { contextLength: 128, ...load, gpuBudget: budget }, options, { onBan: (peer, reason) => bans.push({ peer, reason }), onNews: (from, news) => onNews?.(name, from, news) });
   const home = await open('a');
   const helpers: Tab[] = [];
   for (let i = 1; i < tabs; i++) helpers.push(await open(String.fromCodePoint(97 + i)));
@@ -80,13 +84,13 @@ export async function openRoom(folder: string, { tabs, mesh = {}, budget = `${Ma
   };
 }
 
-async function openTab(gpu: TestGpu, folder: string, name: string, load: { contextLength: number; gpuBudget: string }, options: MeshOptions, bans: TestRoom['bans']): Promise<Tab> {
+async function openTab(gpu: TestGpu, folder: string, name: string, load: { contextLength: number; gpuBudget: string }, options: MeshOptions, events: PeersEvents): Promise<Tab> {
   const { gguf, loader } = await openModel(new PathSource(joinPath(folder, 'model.gguf')), NO_STORE);
   const model = await LoadedModel.allocate(gpu, await specFromGguf(gguf), gguf, load, gpu.shaders);
   await loader.loadAll(loader.plan.shards.filter(({ kind }) => kind === 'trunk'), (shard, bytes) => model.upload(shard, bytes));
   await model.prepare(loader);
   await model.ready();
-  const mesh = await MeshNode.open(model, loader, options, { onBan: (peer, reason) => bans.push({ peer, reason }) });
+  const mesh = await MeshNode.open(model, loader, options, events);
   return { name, model, mesh };
 }
 

@@ -1,4 +1,4 @@
-import { HOME, type LayerPlacement, type LayerRange, type MeshPlan } from '../plan-types.ts';
+import { HOME, type LayerPlacement, type LayerRange, type MeshPlan, type SharedPlan } from '../plan-types.ts';
 import { predictLayers, splitLayers, type Stage } from './layers.ts';
 import { fillPeer, placeMissing, shrinkPeer } from './place.ts';
 import { Placement } from './placement.ts';
@@ -27,13 +27,7 @@ export interface PlanOptions {
 }
 
 /** Who holds what in a room, and what each tab does by it. */
-export interface RoomPlan {
-  readonly version: number;
-  readonly strategy: 'experts' | 'layers';
-  /** [MoE layer][expert]: names of the peers that hold it. Empty where no peer has room: who needs it brings it home. */
-  readonly holders: readonly (readonly (readonly string[])[])[];
-  /** Strategy `layers`: who runs which, in order. Else empty. */
-  readonly stages: readonly LayerRange[];
+export interface RoomPlan extends SharedPlan {
   /** By the name of each peer: the plan for its own conversations, and what a token is expected to cost there. */
   readonly tabs: ReadonlyMap<string, TabPlan>;
 }
@@ -48,7 +42,7 @@ export interface TabPlan {
  * takes replicas of what is worth most. From a plan before, as little moves as can be: what was lost gets a holder, free
  * memory is filled, and anything else moves only where tokens then come clearly sooner.
  */
-export function planRoom(model: MeshModel, room: MeshRoom, traffic: ExpertTraffic, { strategy = 'auto', relays = false, replicas = true }: PlanOptions = {}, before?: RoomPlan): RoomPlan {
+export function planRoom(model: MeshModel, room: MeshRoom, traffic: ExpertTraffic, { strategy = 'auto', relays = false, replicas = true }: PlanOptions = {}, before?: SharedPlan): RoomPlan {
   const worth = new Worth(model, room, traffic);
   const version = (before?.version ?? 0) + 1;
   const byLayers = strategy === 'experts' ? undefined : planLayers(model, room, worth, version, before);
@@ -58,8 +52,23 @@ export function planRoom(model: MeshModel, room: MeshRoom, traffic: ExpertTraffi
   return timeOf(byLayers, worth) < timeOf(byExperts, worth) * preference(before) ? byLayers : byExperts;
 }
 
+/**
+ * What a plan that another member has made means here: the same holders, whom each tab reaches in its own way. Peers that this tab does
+ * not know are left out. A tab that wants experts spread has them so even where others have whole layers spread.
+ */
+export function followPlan(model: MeshModel, room: MeshRoom, traffic: ExpertTraffic, made: SharedPlan, { strategy = 'auto', relays = false }: PlanOptions = {}): RoomPlan {
+  const worth = new Worth(model, room, traffic);
+  if (made.strategy === 'experts' || strategy === 'experts') return named(worth, takeOver(model, room, made), relays, made.version);
+  const numbers = new Map(room.peers.map(({ id }, peer) => [id, peer]));
+  const stages = made.stages.flatMap(({ peer, first, end }) => {
+    const number = numbers.get(peer);
+    return number === undefined ? [] : [{ peer: number, first, end }];
+  });
+  return stagedPlan(model, room, stages, made.version);
+}
+
 /** Of time by experts, what layers must stay below: a room changes its strategy only where that clearly pays. */
-function preference(before: RoomPlan | undefined): number {
+function preference(before: SharedPlan | undefined): number {
   if (!before) return 1;
   return before.strategy === 'experts' ? WORTH_MOVING : 1 / WORTH_MOVING;
 }
@@ -76,7 +85,7 @@ export function movedBytes(model: MeshModel, before: RoomPlan | undefined, after
   return bytes;
 }
 
-function planExperts(worth: Worth, { relays, replicas }: { readonly relays: boolean; readonly replicas: boolean }, version: number, before: RoomPlan | undefined): RoomPlan {
+function planExperts(worth: Worth, { relays, replicas }: { readonly relays: boolean; readonly replicas: boolean }, version: number, before: SharedPlan | undefined): RoomPlan {
   const { model, room } = worth;
   const kept = takeOver(model, room, before);
   for (const peer of room.peers.keys()) shrinkPeer(kept, worth, peer);
@@ -102,7 +111,7 @@ function planExperts(worth: Worth, { relays, replicas }: { readonly relays: bool
 }
 
 /** What peers that are still there held by the plan before. */
-function takeOver(model: MeshModel, room: MeshRoom, before: RoomPlan | undefined): Placement {
+function takeOver(model: MeshModel, room: MeshRoom, before: SharedPlan | undefined): Placement {
   const placement = new Placement(model, room);
   const numbers = new Map(room.peers.map(({ id }, peer) => [id, peer]));
   for (const { layer, expert } of placement.experts()) {
@@ -152,7 +161,7 @@ function mainTab({ tabs }: Worth): number {
 }
 
 /** Undefined where the room's memory does not hold all layers. */
-function planLayers(model: MeshModel, room: MeshRoom, worth: Worth, version: number, before: RoomPlan | undefined): RoomPlan | undefined {
+function planLayers(model: MeshModel, room: MeshRoom, worth: Worth, version: number, before: SharedPlan | undefined): RoomPlan | undefined {
   const fresh = splitLayers(model, room, mainTab(worth));
   const kept = before && stagesOf(before, model, room);
   const plans = [kept, fresh].map((stages) => stages && stagedPlan(model, room, stages, version));
@@ -162,7 +171,7 @@ function planLayers(model: MeshModel, room: MeshRoom, worth: Worth, version: num
 }
 
 /** The stages of a plan, as long as all of its peers are there and have the memory. */
-function stagesOf({ stages }: RoomPlan, model: MeshModel, room: MeshRoom): Stage[] | undefined {
+function stagesOf({ stages }: SharedPlan, model: MeshModel, room: MeshRoom): Stage[] | undefined {
   const numbers = new Map(room.peers.map(({ id }, peer) => [id, peer]));
   const found = stages.flatMap(({ peer, first, end }) => {
     const number = numbers.get(peer);
