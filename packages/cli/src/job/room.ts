@@ -6,8 +6,8 @@ import type { JobEvent, JoinJob, MeshReport, RoomJob } from './types.ts';
 export interface FullRoom {
   readonly handle: MeshRoomHandle;
   readonly tabs: number;
-  /** As the answer begins. */
-  readonly state: MeshState;
+  /** After the first token, and after the latest. */
+  readonly states: MeshState[];
 }
 
 /** Opens a room and waits until all others have come. */
@@ -21,7 +21,13 @@ export async function openRoom(model: Model, room: RoomJob, emit: (event: JobEve
   emit({ kind: 'room', link: handle.link });
   isFull(handle.peers.length);
   await complete;
-  return { handle, tabs: room.tabs, state: await handle.state() };
+  return { handle, tabs: room.tabs, states: [] };
+}
+
+/** Takes down by which plan a token came. */
+export async function noteState({ handle, states }: FullRoom): Promise<void> {
+  const state = await handle.state();
+  states.splice(1, 1, state);
 }
 
 /** Joins a room and serves it for as long as the page is open. */
@@ -45,16 +51,18 @@ async function optionsOf(model: Model, { conditions, strategy, wire, checkShare,
 }
 
 /** @param choices experts of each generated token, [token][MoE layer][k] */
-export function meshReport({ handle, tabs, state }: FullRoom, counts: NonNullable<GenerateStats['mesh']>, choices: readonly TokenEvent['experts'][]): MeshReport {
+export function meshReport({ handle, tabs, states }: FullRoom, counts: NonNullable<GenerateStats['mesh']>, choices: readonly TokenEvent['experts'][]): MeshReport {
   const { decodeTokens, decodeMessages, decodeBytes, stepMs, resends, failovers, checks, bans, revisions, remoteChoices } = counts;
-  const isAsPlanned = handle.peers.length === tabs - 1 && resends + failovers + revisions === 0;
+  const [state] = states;
+  const isOnePlan = new Set(states.map(({ holders, relays, messagesPerToken }) => JSON.stringify([holders, relays, messagesPerToken]))).size === 1;
+  const isAsPlanned = isOnePlan && handle.peers.length === tabs - 1 && resends + failovers + revisions === 0;
   const sorted = stepMs.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
   return {
     tabs,
     messagesPerToken: ratio(decodeMessages, decodeTokens),
     bytesPerToken: ratio(decodeBytes, decodeTokens),
-    predictedMessagesPerToken: isAsPlanned ? predicted(state, choices) : null,
+    predictedMessagesPerToken: isAsPlanned && state ? predicted(state, choices) : null,
     stepMs: { count: sorted.length, median: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0 },
     resends,
     failovers,

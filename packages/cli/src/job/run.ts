@@ -2,7 +2,7 @@ import type { GenerateRequest, GenerateResult, LoadOptions, Model, Session, Toke
 import { measureProfile } from '../profile/measure.ts';
 import { doctor } from './doctor.ts';
 import { benchPrompt } from './prompt.ts';
-import { meshReport, openRoom, serveRoom } from './room.ts';
+import { meshReport, noteState, openRoom, serveRoom } from './room.ts';
 import { encodeSafetensors } from './safetensors.ts';
 import type { BenchJob, BenchReport, EvalJob, EvalReport, GenerateJob, GenerateReport, Job, JobEnvironment, JobReport, ProfileJob, PromptInput, Reports } from './types.ts';
 
@@ -81,7 +81,9 @@ async function generate(model: Model, { input, maxTokens, sampling, room: given 
     isRevised ||= index < routes.length;
     routes.length = Math.min(routes.length, index);
     routes.push(token.experts);
-    if (room) emit({ kind: 'token', count: routes.length });
+    if (!room) return;
+    emit({ kind: 'token', count: routes.length });
+    void noteState(room);
   };
   const { ids, textEnd, stats } = await toTheEnd(session, { promptIds: prompt, maxTokens, sampling }, signal, onToken);
   onText(textEnd);

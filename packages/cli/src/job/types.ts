@@ -108,7 +108,7 @@ export interface MeshReport {
   /** Frames in both directions, and the bytes of activations in them, of decoding a token. */
   readonly messagesPerToken: number;
   readonly bytesPerToken: number;
-  /** What the plan and the tokens' choices of experts make of it. Null where somebody came, went or was late meanwhile. */
+  /** What the plan and the tokens' choices of experts make of it. Null where somebody came, went or was late meanwhile, or the plan changed. */
   readonly predictedMessagesPerToken: number | null;
   /** Milliseconds from a step's first frame to its last answer. */
   readonly stepMs: { readonly count: number; readonly median: number; readonly p95: number; readonly max: number };

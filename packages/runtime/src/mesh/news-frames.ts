@@ -4,6 +4,8 @@ import { nameBytes, readName, writeName } from './route.ts';
 
 /** What a member tells the others of itself. Claims, as all that peers say. */
 export interface MemberStatus {
+  /** It has opened the room, and so is taken to have a conversation soon. */
+  readonly isHost: boolean;
   /** Answers that it lately wrote at the same time; 0 for one that has only served. */
   readonly conversations: number;
   /** Round trips to others in milliseconds, by their names, as it has measured them. */
@@ -14,12 +16,13 @@ const MOST_CONVERSATIONS = 0xffff;
 /** A minute: beyond that nobody is worth asking. */
 const LONGEST_MS = 60_000;
 
-/** u16 conversations, u16 round trips: name, f32 milliseconds. */
-export function encodeStatus({ conversations, roundTripsMs }: MemberStatus): Uint8Array<ArrayBuffer> {
-  const view = new DataView(new ArrayBuffer([...roundTripsMs.keys()].reduce((sum, name) => sum + nameBytes(name) + 4, 4)));
-  view.setUint16(0, Math.min(conversations, MOST_CONVERSATIONS), true);
-  view.setUint16(2, roundTripsMs.size, true);
-  let at = 4;
+/** u8 host, u8 0, u16 conversations, u16 round trips: name, f32 milliseconds. */
+export function encodeStatus({ isHost, conversations, roundTripsMs }: MemberStatus): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer([...roundTripsMs.keys()].reduce((sum, name) => sum + nameBytes(name) + 4, 6)));
+  view.setUint8(0, isHost ? 1 : 0);
+  view.setUint16(2, Math.min(conversations, MOST_CONVERSATIONS), true);
+  view.setUint16(4, roundTripsMs.size, true);
+  let at = 6;
   for (const [name, ms] of roundTripsMs) {
     at = writeName(view, at, name);
     view.setFloat32(at, ms, true);
@@ -31,8 +34,8 @@ export function encodeStatus({ conversations, roundTripsMs }: MemberStatus): Uin
 /** Throws `RangeError` for what is no status, or has another length. */
 export function decodeStatus(view: DataView<ArrayBuffer>): MemberStatus {
   const roundTripsMs = new Map<string, number>();
-  let next = 4;
-  for (let left = view.getUint16(2, true); left > 0; left--) {
+  let next = 6;
+  for (let left = view.getUint16(4, true); left > 0; left--) {
     const { name, at } = readName(view, next);
     const ms = view.getFloat32(at, true);
     if (!(ms >= 0 && ms <= LONGEST_MS)) throw new RangeError('has a round trip that cannot be');
@@ -40,7 +43,7 @@ export function decodeStatus(view: DataView<ArrayBuffer>): MemberStatus {
     next = at + 4;
   }
   checkEnd(view, next);
-  return { conversations: view.getUint16(0, true), roundTripsMs };
+  return { isHost: view.getUint8(0) === 1, conversations: view.getUint16(2, true), roundTripsMs };
 }
 
 /**

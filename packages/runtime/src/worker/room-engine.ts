@@ -152,7 +152,7 @@ export class RoomEngine {
   #status(): MemberStatus {
     const { most, before } = this.#answers;
     const measured = Array.from(this.#joined, ([name, peer]): [string, number] => [name, median(peer.stats().roundTripsMs) ?? NaN]).filter(([, ms]) => !Number.isNaN(ms));
-    return { conversations: Math.max(most, before), roundTripsMs: new Map(measured) };
+    return { isHost: this.room.isHost, conversations: Math.max(most, before), roundTripsMs: new Map(measured) };
   }
 }
 

@@ -11,7 +11,7 @@ const NOTICEABLE_MS = 1;
 const NOTICEABLE_SHARE = 0.25;
 
 /** What a member says before it has said anything. */
-const SILENT: MemberStatus = { conversations: 0, roundTripsMs: new Map() };
+const SILENT: MemberStatus = { isHost: false, conversations: 0, roundTripsMs: new Map() };
 
 export interface PlannerOf {
   /** Our own name. */
@@ -28,7 +28,7 @@ export interface PlannerOf {
 }
 
 /**
- * Sees to it that a room has one plan: of those who have conversations (of all, where nobody has) the one whose name comes first
+ * Sees to it that a room has one plan: of those who have conversations (the host, where nobody has) the one whose name comes first
  * plans for everybody and tells them, so that nobody is asked to hold more than fits. Members tell each other what that takes.
  */
 export class RoomPlanner {
@@ -107,10 +107,12 @@ export class RoomPlanner {
     this.of.onPlan(plan);
   }
 
-  /** Ourselves first. */
+  /** Ourselves first. Where nobody has a conversation the host is taken to have one. */
   #room(): Member[] {
     const { self, memoryBytes, status } = this.of;
-    return [{ name: self, memoryBytes, status: status() }, ...Array.from(this.#members, ([name, bytes]) => ({ name, memoryBytes: bytes, status: this.#statuses.get(name) ?? SILENT }))];
+    const all: Member[] = [{ name: self, memoryBytes, status: status() }, ...Array.from(this.#members, ([name, bytes]) => ({ name, memoryBytes: bytes, status: this.#statuses.get(name) ?? SILENT }))];
+    if (all.some((member) => member.status.conversations > 0)) return all;
+    return all.map((member) => (member.status.isHost ? { ...member, status: { ...member.status, conversations: 1 } } : member));
   }
 
   /** Who plans. */

@@ -12,7 +12,7 @@ const FRAMES: readonly Frame[] = [
   { kind: 'stopped', id: 5, reason: 'no-state' },
   { kind: 'where', id: 6 },
   { kind: 'here', id: 7, state: 'on' },
-  { kind: 'status', status: { conversations: 3, roundTripsMs: new Map([['b', 1.5], ['ç', 0]]) } },
+  { kind: 'status', status: { isHost: true, conversations: 3, roundTripsMs: new Map([['b', 1.5], ['ç', 0]]) } },
   { kind: 'plan', plan: { version: 2 ** 31, strategy: 'layers', holders: [[['b'], []], [['c', 'b']]], stages: [{ peer: 'c', first: 1, end: 2 }] } },
   { kind: 'plan', plan: { version: 1, strategy: 'experts', holders: [], stages: [] } },
   { kind: 'answer', id: 1, format: 'f32', tokens: 2, rows: work.x },

@@ -38,7 +38,7 @@ test('a far peer is reached through a near one', async () => {
       traffic: { uses: [] },
       options: { strategy: 'experts', relays: true },
       peers: mesh.peers,
-      status: () => ({ conversations: name === 'a' ? 1 : 0, roundTripsMs: roundTrips(name) }),
+      status: () => ({ isHost: false, conversations: name === 'a' ? 1 : 0, roundTripsMs: roundTrips(name) }),
       onPlan: (plan) => (mesh.plan = plan),
     }));
   }

@@ -27,6 +27,7 @@ interface TestMember {
 interface Given {
   readonly memory: number;
   readonly conversations?: number;
+  readonly isHost?: boolean;
   readonly skew?: number;
   readonly options?: PlanOptions;
 }
@@ -35,7 +36,7 @@ interface Given {
 function meet(given: Readonly<Record<string, Given>>, roundTrip: (a: string, b: string) => number | undefined = () => 5): Map<string, TestMember> {
   const names = Object.keys(given);
   const members = new Map(
-    Object.entries(given).map(([name, { memory, conversations = 0, skew = 1, options = EXPERTS }]): [string, TestMember] => {
+    Object.entries(given).map(([name, { memory, conversations = 0, isHost = false, skew = 1, options = EXPERTS }]): [string, TestMember] => {
       const peers: Peers = new Peers(4, MESH_DEFAULTS, undefined, { onNews: (from, news) => planner.hear(from, news) });
       const measured = names.flatMap((other): [string, number][] => {
         const ms = other === name ? undefined : roundTrip(name, other);
@@ -51,7 +52,7 @@ function meet(given: Readonly<Record<string, Given>>, roundTrip: (a: string, b: 
         status: () => member.status,
         onPlan: (plan) => (member.plan = plan),
       });
-      const member: TestMember = { name, memoryBytes: memory * TOTAL, peers, planner, status: { conversations, roundTripsMs: new Map(measured) }, plan: undefined };
+      const member: TestMember = { name, memoryBytes: memory * TOTAL, peers, planner, status: { isHost, conversations, roundTripsMs: new Map(measured) }, plan: undefined };
       return [name, member];
     }),
   );
@@ -128,9 +129,18 @@ describe('one plan for a room', () => {
     }
   });
 
-  it('a tab whose first conversation begins is planned for', async () => {
-    const members = meet({ a: { memory: 0.4 }, b: { memory: 0.4, conversations: 1 }, c: { memory: 0.4 } });
-    await vi.waitFor(() => expect(agreed(members)).toBe(true), WAIT);
+  it('the host plans before anybody has a conversation; a tab whose first one begins is planned for', async () => {
+    const members = meet({ a: { memory: 0.4 }, b: { memory: 0.4, isHost: true }, c: { memory: 0.4 } });
+    await vi.waitFor(() => {
+      expect(agreed(members)).toBe(true);
+      expect(of(members, 'c').planner.leader).toBe('b');
+    }, WAIT);
+    const b = of(members, 'b');
+    const { plan } = b;
+    b.status = { ...b.status, conversations: 1 };
+    b.planner.tell();
+    // It was planned for already.
+    expect(b.plan).toBe(plan);
     const a = of(members, 'a');
     a.status = { ...a.status, conversations: 2 };
     a.planner.tell();
