@@ -49,6 +49,17 @@ test('a token of layers goes to the peer once', async () => {
   expect(outcome.tokenMs).toBeCloseTo(room.peers.length * 10 + (2 * 8000) / 1000 + 4 * 0.05 + computeMs(room.peers));
 });
 
+test('a token of layers goes from peer to peer, and takes what the planner says', async () => {
+  const { peers, latencyMs } = roomOf(PROFILE, { peers: 3, tabs: 1, conversations: 1, memoryBytes: 4 });
+  const room = { latencyMs, peers: peers.map((peer, i) => (i === 0 ? { ...peer, memoryBytes: 0 } : peer)) };
+  const plan = planRoom(MODEL, room, { uses: [] }, { strategy: 'layers' });
+  const cost = plan.tabs.get(room.peers[0]?.id ?? '')?.cost;
+  const outcome = await simulate({ model: MODEL, room, profile: PROFILE, plan, choices: [TOKENS], seed: 1 });
+  expect(outcome.messagesPerToken).toBe(3);
+  expect(outcome).toMatchObject({ messagesPerToken: cost?.messagesPerToken, bytesPerToken: cost?.bytesPerToken });
+  expect(outcome.tokenMs).toBeCloseTo(cost?.tokenMs ?? NaN);
+});
+
 /** Layer 0 has no experts, and so fits into a tab without memory. */
 function computeMs([home, other]: ReturnType<typeof roomOf>['peers']): number {
   return (home?.trunkLayerMs ?? NaN) + 2 * (other?.trunkLayerMs ?? NaN) + 2 * 2 * (other?.expertMs ?? NaN);
