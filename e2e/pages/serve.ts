@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, preview, type InlineConfig, type Plugin } from 'vite';
 import { stripWesl } from '../../scripts/vite/strip-wesl.ts';
@@ -52,6 +53,8 @@ export function serveReadmeExample(): Promise<ServedPages> {
 }
 
 async function serveBuilt(page: string, models: string, ...plugins: Plugin[]): Promise<ServedPages> {
+  // Test files run side by side, each with a build of its own.
+  const outDir = join(ROOT, '.cache/e2e', `${page}-${process.pid}`);
   const config: InlineConfig = {
     configFile: false,
     logLevel: 'warn',
@@ -60,10 +63,17 @@ async function serveBuilt(page: string, models: string, ...plugins: Plugin[]): P
     publicDir: models,
     plugins: [stripWesl(), ...plugins],
     worker: { format: 'es', plugins: () => [stripWesl()] },
-    build: { target: 'es2022', outDir: join(ROOT, '.cache/e2e', page), emptyOutDir: true },
+    build: { target: 'es2022', outDir, emptyOutDir: true },
   };
   await build(config);
-  return serve(config);
+  const served = await serve(config);
+  return {
+    ...served,
+    close: async () => {
+      await served.close();
+      await rm(outDir, { recursive: true, force: true });
+    },
+  };
 }
 
 async function serve(config: InlineConfig): Promise<ServedPages> {
