@@ -1,7 +1,7 @@
 // A room of two browsers: Firefox computes experts for Chromium's answer, and the other way round.
 import { join } from 'node:path';
 import type { Page as ChromiumPage } from 'playwright';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { launchChromium } from '../../packages/cli/src/hosts/job-page.ts';
 import { openRelay } from '../../packages/cli/src/relay/open-relay.ts';
 import { readReference } from '../../packages/runtime/test/fixtures/reference.ts';
@@ -42,9 +42,13 @@ describeFirefox('a room of Firefox and Chromium', serveApi, (pages) => {
       await guest.evaluate(async (given) => void Object.assign(window, await window.mesh.joinRoom(given.link, { load: given.load })), { link, load: LOAD });
       const expected = prompt?.greedy.slice(0, TOKENS);
       for (const page of [host, guest] as readonly AnyPage[]) {
-        const { ids, remoteChoices } = await generate(page);
-        expect(ids).toEqual(expected);
-        expect(remoteChoices).toBeGreaterThan(0);
+        // The answer is the same from the first; how soon the other has its experts, and is in time, depends on the machine.
+        const isHelped = async () => {
+          const { ids, remoteChoices } = await generate(page);
+          expect(ids).toEqual(expected);
+          return remoteChoices > 0;
+        };
+        await vi.waitUntil(isHelped, { timeout: 120_000 });
       }
       await guest.close();
       expect((await generate(host)).ids).toEqual(expected);
