@@ -39,7 +39,7 @@ const SCENES: readonly Scene[] = [
   { failure: 'all are closed at once', helpers: 2, onToken: (count, helpers) => count === AT && helpers.forEach(kill) },
   { failure: 'one freezes', helpers: 2, onToken: (count, helpers) => count === AT && helpers[0]?.freeze(FREEZE_MS) },
   { failure: 'all freeze', helpers: 2, onToken: (count, helpers) => count === AT && helpers.forEach((helper) => helper.freeze(FREEZE_MS)) },
-  { failure: `one answers up to ${LATE_MS} ms late at every tenth token`, helpers: 2, onToken: (count, helpers) => count % AT === 0 && helpers[0]?.freeze(LATE_MS) },
+  { failure: `at every tenth token one is late by up to ${LATE_MS} ms`, helpers: 2, onToken: (count, helpers) => count % AT === 0 && helpers[(count / AT) % 2]?.freeze(LATE_MS) },
 ];
 
 /** An answer in a room for each way to fail. @param folder a fixture with `model.gguf` and `reference.json` */
