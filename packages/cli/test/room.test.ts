@@ -22,7 +22,7 @@ async function generateInRoom(...options: string[]): Promise<Record<string, unkn
 
 test('three tabs, each with slots for 40% of the experts, give the tokens of a solo run; messages are those of the plan', async () => {
   const mesh = await generateInRoom('--mesh-peers', '3', '--rtt', '5', '--jitter', '1', '--loss', '0.01');
-  expect(mesh).toMatchObject({ tabs: 3, bans: [], step_ms: { count: expect.any(Number), median: expect.any(Number) } });
+  expect(mesh).toMatchObject({ tabs: 3, bans: [], step_ms: { count: expect.any(Number), median: expect.any(Number) }, longest_stall_ms: expect.any(Number) });
   expect(mesh['remote_share']).toBeGreaterThan(0);
   expect(mesh['messages_per_token']).toBeGreaterThan(0);
   // On a machine with much else to do a peer may be late, and home does its part; and a plan may change by what is measured.

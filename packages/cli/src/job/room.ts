@@ -52,7 +52,7 @@ async function optionsOf(model: Model, { conditions, strategy, wire, checkShare,
 
 /** @param choices experts of each generated token, [token][MoE layer][k] */
 export function meshReport({ handle, tabs, states }: FullRoom, counts: NonNullable<GenerateStats['mesh']>, choices: readonly TokenEvent['experts'][]): MeshReport {
-  const { decodeTokens, decodeMessages, decodeBytes, stepMs, resends, failovers, checks, bans, revisions, remoteChoices } = counts;
+  const { decodeTokens, decodeMessages, decodeBytes, stepMs, longestStallMs, resends, failovers, checks, bans, revisions, remoteChoices } = counts;
   const [state] = states;
   const isOnePlan = new Set(states.map(({ holders, relays, messagesPerToken }) => JSON.stringify([holders, relays, messagesPerToken]))).size === 1;
   const isAsPlanned = isOnePlan && handle.peers.length === tabs - 1 && resends + failovers + revisions === 0;
@@ -64,6 +64,7 @@ export function meshReport({ handle, tabs, states }: FullRoom, counts: NonNullab
     bytesPerToken: ratio(decodeBytes, decodeTokens),
     predictedMessagesPerToken: isAsPlanned && state ? predicted(state, choices) : null,
     stepMs: { count: sorted.length, median: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0 },
+    longestStallMs,
     resends,
     failovers,
     checks,

@@ -112,6 +112,8 @@ export interface MeshReport {
   readonly predictedMessagesPerToken: number | null;
   /** Milliseconds from a step's first frame to its last answer. */
   readonly stepMs: { readonly count: number; readonly median: number; readonly p95: number; readonly max: number };
+  /** The longest step in which a peer was late or failed, whole. */
+  readonly longestStallMs: number;
   /** Requests that went to a second peer, and those that were computed at home in the end. */
   readonly resends: number;
   readonly failovers: number;
