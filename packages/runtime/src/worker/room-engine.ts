@@ -88,7 +88,7 @@ export class RoomEngine {
       onLeave: (name) => {
         this.#joined.delete(name);
         exchange.remove(name);
-        if (!this.#isClosed) this.planner.leave(name);
+        this.planner.leave(name);
       },
     });
   }
@@ -122,7 +122,7 @@ export class RoomEngine {
     } finally {
       if (--answers.now === 0) [answers.before, answers.most] = [answers.most, 0];
       // By now more is known of what is used and how far the peers are.
-      if (!this.#isClosed) this.planner.replan(true);
+      this.planner.replan(true);
     }
   }
 
@@ -144,6 +144,7 @@ export class RoomEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#timer);
+    this.planner.close();
     this.reader.peers = undefined;
     this.room.close();
     this.node.dispose();

@@ -9,6 +9,8 @@ import { meshRoom, type Member } from './room-picture.ts';
 /** A round trip is told anew where it has changed by so much, in milliseconds and as a share. */
 const NOTICEABLE_MS = 1;
 const NOTICEABLE_SHARE = 0.25;
+/** What members tell within so many ms is planned with at one go, however much they talk. */
+const GATHER_MS = 50;
 
 /** What a member says before it has said anything. */
 const SILENT: MemberStatus = { isHost: false, conversations: 0, roundTripsMs: new Map() };
@@ -42,6 +44,8 @@ export class RoomPlanner {
   #latest: SharedPlan | undefined;
   /** Ours that the others know, as long as we plan. */
   #announced: SharedPlan | undefined;
+  #gathering: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
   #shown = '';
   #plan: MeshPlan | undefined;
 
@@ -68,10 +72,20 @@ export class RoomPlanner {
   }
 
   hear(name: string, news: RoomNews): void {
-    if (news.kind === 'status') this.#statuses.set(name, news.status);
-    else if (!this.#fits(news.plan)) return;
-    else this.#given.set(name, news.plan);
-    this.replan();
+    if (news.kind === 'plan') {
+      if (this.#fits(news.plan)) this.#given.set(name, news.plan);
+    } else {
+      const isNew = differs(news.status, this.#statuses.get(name) ?? SILENT);
+      this.#statuses.set(name, news.status);
+      if (!isNew) return;
+    }
+    this.#gathering ??= setTimeout(() => this.replan(), GATHER_MS);
+  }
+
+  /** Plans no more. */
+  close(): void {
+    clearTimeout(this.#gathering);
+    this.#isClosed = true;
   }
 
   /** Tells the others where something has changed. */
@@ -85,6 +99,9 @@ export class RoomPlanner {
 
   /** @param anew gives the plan even where it is the same, so that peers that have failed are asked again */
   replan(anew = false): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     const { self, model, traffic, options } = this.of;
     const { leader } = this;
     const given = leader === self ? undefined : this.#given.get(leader);
@@ -140,7 +157,7 @@ function isSame(a: SharedPlan, b: SharedPlan | undefined): boolean {
 }
 
 function differs(now: MemberStatus, told: MemberStatus): boolean {
-  if (now.conversations !== told.conversations || now.roundTripsMs.size !== told.roundTripsMs.size) return true;
+  if (now.isHost !== told.isHost || now.conversations !== told.conversations || now.roundTripsMs.size !== told.roundTripsMs.size) return true;
   return [...now.roundTripsMs].some(([name, ms]) => {
     const before = told.roundTripsMs.get(name) ?? Infinity;
     return Math.abs(ms - before) > Math.max(NOTICEABLE_MS, NOTICEABLE_SHARE * before);

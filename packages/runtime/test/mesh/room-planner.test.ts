@@ -171,6 +171,7 @@ describe('one plan for a room', () => {
     const { plan } = b;
     b.planner.hear('a', { kind: 'plan', plan: { version: 99, strategy: 'experts', holders: [[['a']]], stages: [] } });
     b.planner.hear('a', { kind: 'plan', plan: { version: 99, strategy: 'layers', holders: SHAPE.moeLayers.map(() => Array.from({ length: 16 }, () => ['a'])), stages: [{ peer: 'a', first: 3, end: 2 }] } });
+    b.planner.replan();
     expect(b.plan).toBe(plan);
   });
 });
