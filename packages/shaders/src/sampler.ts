@@ -1,8 +1,9 @@
-import type { ShaderContext } from './context.ts';
+import type { KernelRequest, ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
 import { samplerScratchBytes, STRETCH } from './sampler-scratch.ts';
 import { samplingSources } from './sampling-sources.ts';
-import type { Step } from './step.ts';
+import { MOST_FEW } from './gemm.ts';
+import type { BatchSize, Step } from './step.ts';
 
 /** Masses of so many logits fit their sums (sampling/bins.wesl). */
 const MAX_VOCAB = 2 ** 19 - 1;
@@ -51,30 +52,85 @@ export interface SamplerArgs {
  */
 export async function sampler(context: ShaderContext, args: SamplerArgs): Promise<readonly Step[]> {
   const { label, mode, logits, vocab, sampling, seen, batch, ids, result, scratch } = args;
+  checkSampler(label, vocab, scratch);
+  return samplingSteps(context, label, mode, vocab, { scratch, sampling, logits, seen, place: batch, chosen: { 5: ids, 6: result } });
+}
+
+/** Sessions' next tokens in one go: each has a row of the pass. */
+export interface SamplerRowsArgs extends Pick<SamplerArgs, 'label' | 'mode' | 'vocab'> {
+  /** [rows, stride] f32 */
+  readonly logits: GPUBufferBinding;
+  /** Elements from a row's logits to the next's. */
+  readonly stride: number;
+  /** Uniform: the 32 bytes of `SamplerArgs.sampling` of each of `MOST_FEW` rows. */
+  readonly sampling: GPUBufferBinding;
+  /** [rows, vocab] u32 */
+  readonly seen: GPUBufferBinding;
+  /** `MOST_FEW` times 16 bytes: position, 1 where a session has the row (else nothing is written), id, 0; become the next pass's */
+  readonly rows: GPUBufferBinding;
+  /** `MOST_FEW` times the 16 bytes of `SamplerArgs.result`, written */
+  readonly results: GPUBufferBinding;
+  /** `MOST_FEW` times `samplerScratchBytes(vocab)`. */
+  readonly scratch: GPUBufferBinding;
+}
+
+/** `sampler` for all rows of a pass, in as many dispatches as for one token. */
+export async function samplerRows(context: ShaderContext, args: SamplerRowsArgs): Promise<readonly Step[]> {
+  const { label, mode, vocab, logits, stride, sampling, seen, rows, results, scratch } = args;
+  checkSampler(label, vocab, scratch, MOST_FEW);
+  return samplingSteps(context, label, mode, vocab, { scratch, sampling, logits, seen, place: rows, chosen: { 6: results } }, stride);
+}
+
+function checkSampler(label: string, vocab: number, scratch: GPUBufferBinding, rows = 1): void {
   if (vocab < 1 || vocab > MAX_VOCAB || !Number.isInteger(vocab)) {
     throw new KernelArgumentError(label, `a vocabulary of ${vocab}; must be a whole number from 1 to ${MAX_VOCAB}`);
   }
   const held = scratch.size ?? scratch.buffer.size - (scratch.offset ?? 0);
-  if (held < samplerScratchBytes(vocab)) {
-    throw new KernelArgumentError(label, `scratch of ${held} bytes; needs ${samplerScratchBytes(vocab)} (samplerScratchBytes)`);
-  }
+  const needed = rows * samplerScratchBytes(vocab);
+  if (held < needed) throw new KernelArgumentError(label, `scratch of ${held} bytes; needs ${needed} (samplerScratchBytes)`);
+}
+
+interface SamplingBuffers extends Pick<SamplerArgs, 'scratch' | 'sampling' | 'logits' | 'seen'> {
+  readonly place: GPUBufferBinding;
+  /** What the last stage writes beside `place`. */
+  readonly chosen: Readonly<Record<number, GPUBufferBinding>>;
+}
+
+/** @param stride of the rows' logits; undefined: one generation */
+function samplingSteps(
+  context: ShaderContext,
+  label: string,
+  mode: SamplerArgs['mode'],
+  vocab: number,
+  { scratch, sampling, logits, seen, place, chosen }: SamplingBuffers,
+  stride?: number,
+): Promise<readonly Step[]> {
   const groups = Math.ceil(vocab / STRETCH);
+  const ROWS = stride !== undefined;
+  const row = stride === undefined ? {} : { ROW_WORDS: samplerScratchBytes(vocab) / 4 };
+  const logitsRow = stride === undefined ? {} : { ...row, LOGITS_STRIDE: stride };
   const constants = { VOCAB: vocab, GROUPS: groups };
-  const wide = [groups, 1, 1] as const;
-  const single = [1, 1, 1] as const;
-  const out = { 2: logits, 4: batch, 5: ids, 6: result };
-  const step = (stage: string, request: Pick<Parameters<ShaderContext['step']>[0], 'bindings' | 'workgroups' | 'conditions' | 'constants'>): Promise<Step> =>
-    context.step({ label: `${label}.${stage}`, module: `sampling/${stage}`, sources: samplingSources, ...request });
+  const across = (x: number) => (ROWS ? ({ tokens }: BatchSize) => [x, tokens, 1] as const : ([x, 1, 1] as const));
+  const step = (stage: string, wide: boolean, request: Pick<KernelRequest, 'bindings' | 'conditions' | 'constants'>): Promise<Step> =>
+    context.step({
+      label: `${label}.${stage}`,
+      module: `sampling/${stage}`,
+      sources: samplingSources,
+      ...request,
+      conditions: { ...request.conditions, ROWS, PLACE_WRITE: !wide },
+      workgroups: across(wide ? groups : 1),
+    });
+  const last = { 2: logits, 4: place, ...chosen };
   if (mode === 'greedy') {
     return Promise.all([
-      step('best', { conditions: { GREEDY: true }, constants: { VOCAB: vocab }, bindings: { 0: scratch, 2: logits }, workgroups: wide }),
-      step('greedy', { constants: { GROUPS: groups }, bindings: { 0: scratch, ...out }, workgroups: single }),
+      step('best', true, { conditions: { GREEDY: true }, constants: { VOCAB: vocab, ...logitsRow }, bindings: { 0: scratch, 2: logits } }),
+      step('greedy', false, { constants: { GROUPS: groups, ...logitsRow }, bindings: { 0: scratch, ...last } }),
     ]);
   }
   return Promise.all([
-    step('best', { constants, bindings: { 0: scratch, 1: sampling, 2: logits, 3: seen, 4: batch }, workgroups: wide }),
-    step('histogram', { constants, bindings: { 0: scratch, 1: sampling }, workgroups: wide }),
-    step('split', { constants, bindings: { 0: scratch, 1: sampling, 4: batch }, workgroups: wide }),
-    step('draw', { constants, bindings: { 0: scratch, 1: sampling, ...out }, workgroups: single }),
+    step('best', true, { constants: { ...constants, ...logitsRow }, bindings: { 0: scratch, 1: sampling, 2: logits, 3: seen, 4: place } }),
+    step('histogram', true, { constants: { ...constants, ...row }, bindings: { 0: scratch, 1: sampling } }),
+    step('split', true, { constants: { ...constants, ...row }, bindings: { 0: scratch, 1: sampling, 4: place } }),
+    step('draw', false, { constants: { ...constants, ...logitsRow }, bindings: { 0: scratch, 1: sampling, ...last } }),
   ]);
 }

@@ -1,5 +1,6 @@
 import { samplerScratchBytes } from '../../src/sampler-scratch.ts';
-import { sampler } from '../../src/sampler.ts';
+import { MOST_FEW } from '../../src/gemm.ts';
+import { sampler, samplerRows } from '../../src/sampler.ts';
 import { expectClose, expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
 import { chosenIds, logProbability, PLAIN, settingsUniform, type Settings } from '../reference/sampling.ts';
 
@@ -231,3 +232,53 @@ kernelCase('sampler refuses what it cannot serve', async (t) => {
     if (!(error instanceof Error && error.name === 'KernelArgumentError')) throw new Error(`a vocabulary of ${vocab} is not refused`);
   }
 });
+
+for (const mode of ['greedy', 'sample'] as const) {
+  kernelCase(`sampler of several sessions, ${mode}`, async (t) => {
+    const vocab = SOME_VOCAB;
+    const stride = vocab + 72;
+    // The third row is nobody's.
+    const settings = [{ ...PLAIN, temperature: 0.8, topK: 40, topP: 0.9, seed: 7 }, { ...PLAIN, temperature: 0 }, PLAIN, { ...PLAIN, temperature: 2, repeatPenalty: 1.5, seed: 9 }].map((each) =>
+      mode === 'greedy' ? { ...PLAIN, temperature: 0 } : each,
+    );
+    const owned = [1, 1, 0, 1];
+    const starts = [5, 900, 3, 60];
+    const logits = settings.map(() => modelLogits(t, vocab));
+    const seen = settings.map(() => Uint32Array.from({ length: vocab }, () => t.randomInt(70)));
+    const stacked = new Float32Array(MOST_FEW * stride).fill(NaN);
+    for (const [row, each] of logits.entries()) stacked.set(each, row * stride);
+    const uniforms = new Uint8Array(MOST_FEW * 32);
+    for (const [row, each] of settings.entries()) uniforms.set(new Uint8Array(settingsUniform(each).buffer), row * 32);
+    const place = new Uint32Array(MOST_FEW * 4);
+    for (const [row, start] of starts.entries()) place.set([start, owned[row] ?? 0, 1, 0], row * 4);
+    const rows = t.input(place);
+    const results = t.output(MOST_FEW * 16);
+    const steps = await samplerRows(t.context, {
+      label: 'sample',
+      mode,
+      vocab,
+      logits: t.input(stacked),
+      stride,
+      sampling: t.input(uniforms),
+      seen: t.input(Uint32Array.from({ length: MOST_FEW * vocab }, (_, i) => seen[Math.floor(i / vocab)]?.[i % vocab] ?? 0)),
+      rows,
+      results,
+      scratch: t.output(MOST_FEW * samplerScratchBytes(vocab)),
+    });
+    await t.run(steps, { tokens: settings.length, context: 1 });
+    const view = new DataView(await t.readBytes(results));
+    const next = await t.readInts(rows, MOST_FEW * 4);
+    for (const [row, each] of settings.entries()) {
+      const id = view.getUint32(row * 16, true);
+      const start = starts[row] ?? NaN;
+      if (owned[row] === 0) {
+        expectEqual(`row ${row}`, next.subarray(row * 4, row * 4 + 4), [start, 0, 1, 0]);
+        continue;
+      }
+      const chosen = chosenIds(logits[row] ?? new Float32Array(0), seen[row] ?? new Uint32Array(0), start + 1, each);
+      if (!chosen.has(id)) throw new Error(`row ${row}: ${id}, expected ${[...chosen].join(' or ')}`);
+      expectClose(`row ${row}: log-probability`, [view.getFloat32(row * 16 + 8, true)], [logProbability(logits[row] ?? new Float32Array(0), id)], { relative: 1e-5, absolute: 1e-5 });
+      expectEqual(`row ${row}: next`, next.subarray(row * 4, row * 4 + 4), [start + 1, 1, id, 0]);
+    }
+  });
+}
