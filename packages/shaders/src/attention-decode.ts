@@ -1,19 +1,11 @@
+import { blockHeads, MOST_BLOCK, MOST_VALUE_DIM, mostSplits, splitCount, TILE } from './attention-splits.ts';
 import { attentionRequest, checkAttention, type AttentionArgs, type AttentionShape } from './attention-shape.ts';
 import type { ShaderContext } from './context.ts';
 import { KernelArgumentError } from './errors.ts';
 import { inputsRequest, type AttentionInputs } from './rope.ts';
 import type { Step } from './step.ts';
 
-/** Positions that a workgroup looks at in one go; splits are multiples of it. */
-const TILE = 32;
-/** Workgroups that fill a large GPU; beyond them splits grow longer instead of more. */
-const ENOUGH_WORKGROUPS = 1024;
-const FEWEST_SPLITS = 16;
-const MOST_SPLITS = 256;
-/** A thread of the first stage sums one vector of a value head. */
-const MOST_VALUE_DIM = 512;
-/** Query heads that a workgroup takes together, at most, and their elements and a head's where it makes them itself. */
-const MOST_BLOCK = 8;
+/** Elements of a group's query heads, and of a head, at most, where the first stage makes them itself. */
 const MOST_PREPARED = 1024;
 const MOST_HEAD = 256;
 
@@ -55,7 +47,7 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
   const bytes = attentionPartialBytes({ ...args, maxContext });
   const held = partial.size ?? partial.buffer.size - (partial.offset ?? 0);
   if (held < bytes) throw new KernelArgumentError(label, `partial results in ${held} bytes; needs ${bytes} (attentionPartialBytes)`);
-  const { conditions, constants } = attentionRequest(args);
+  const { conditions, constants } = attentionRequest(args, vCache === undefined);
   const splits = { HEADS: heads, MAX_SPLITS: mostSplits(args) };
   const block = blockHeads(args);
   const prepare = 'qkv' in q;
@@ -65,7 +57,7 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
     context.step({
       label: `${label}.split`,
       module: 'attention_decode',
-      conditions: { ...conditions, ...inputs.conditions, [`BLOCK_${block}`]: block > 1, PREPARE: prepare, CACHE_WRITE: prepare },
+      conditions: { ...conditions, ...inputs.conditions, [`BLOCK_${block}`]: block > 1, PREPARE: prepare, OWN: prepare, CACHE_WRITE: prepare },
       constants: { ...constants, ...inputs.constants, ...splits },
       bindings: { ...inputs.bindings, 2: kCache, ...(vCache ? { 3: vCache } : {}), 4: batch, 5: partial },
       workgroups: (size) => {
@@ -82,21 +74,4 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
       workgroups: [heads, Math.ceil(valueDim / 32), 1],
     }),
   ]);
-}
-
-/** Query heads that a workgroup takes together, of those that share a key and value head: a power of two. */
-function blockHeads({ heads, kvHeads }: AttentionShape): number {
-  const shared = heads / kvHeads;
-  return shared > 4 ? MOST_BLOCK : shared > 2 ? 4 : shared;
-}
-
-function mostSplits(shape: AttentionShape): number {
-  const across = shape.kvHeads * Math.ceil(shape.heads / shape.kvHeads / blockHeads(shape));
-  return Math.min(MOST_SPLITS, Math.max(FEWEST_SPLITS, Math.ceil(ENOUGH_WORKGROUPS / across)));
-}
-
-/** Pieces that `seen` positions are cut into; the same rule as in attention_split.wesl. */
-function splitCount(seen: number, most: number): number {
-  const length = Math.ceil(seen / (most * TILE)) * TILE;
-  return Math.ceil(seen / length);
 }

@@ -18,7 +18,7 @@ export interface AttentionPrefillArgs extends AttentionArgs {
 export async function attentionPrefill(context: ShaderContext, args: AttentionPrefillArgs): Promise<Step> {
   const { label, q, kCache, vCache, out, batch, heads, valueDim, sinks } = args;
   checkAttention(context, label, args, MOST_VALUE_DIM);
-  const { conditions, constants } = attentionRequest(args);
+  const { conditions, constants } = attentionRequest(args, vCache === undefined);
   return context.step({
     label,
     module: 'attention_prefill',

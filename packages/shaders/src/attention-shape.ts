@@ -53,13 +53,16 @@ export function checkAttention(context: ShaderContext, label: string, shape: Att
   if (heads + 2 * kvHeads > limit) throw new KernelArgumentError(label, `${heads + 2 * kvHeads} heads of queries, keys and values; at most ${limit}`);
 }
 
-/** Conditions and constants of attention_score.wesl and kv_cache.wesl. */
-export function attentionRequest({ heads, kvHeads, headDim, valueDim, vCache, cacheType = 'f32', scale, window, chunked = false, softcap }: AttentionArgs): {
+/** What makes an attention kernel's variant beside its shape. */
+export type AttentionVariant = AttentionShape & Pick<AttentionArgs, 'cacheType' | 'scale' | 'window' | 'chunked' | 'softcap'>;
+
+/** Conditions and constants of attention_score.wesl and kv_cache.wesl. @param latent values are the starts of their keys */
+export function attentionRequest({ heads, kvHeads, headDim, valueDim, cacheType = 'f32', scale, window, chunked = false, softcap }: AttentionVariant, latent: boolean): {
   readonly conditions: Readonly<Record<string, boolean>>;
   readonly constants: Readonly<Record<string, number>>;
 } {
   return {
-    conditions: { SOFTCAP: softcap > 0, WINDOW: window > 0, CHUNKED: chunked, LATENT: vCache === undefined, KV_F16: cacheType === 'f16' },
+    conditions: { SOFTCAP: softcap > 0, WINDOW: window > 0, CHUNKED: chunked, LATENT: latent, KV_F16: cacheType === 'f16' },
     constants: {
       HEADS: heads,
       KV_HEADS: kvHeads,

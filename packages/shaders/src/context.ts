@@ -80,9 +80,18 @@ export class ShaderContext {
     const { label, workgroups, indirect } = request;
     if (typeof workgroups !== 'function') checkWorkgroups(this.device, label, workgroups);
     const pipeline = await this.#pipeline(request);
-    const entries = Object.entries(request.bindings).map(([binding, resource]) => ({ binding: Number(binding), resource }));
-    const bindGroup = this.device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
+    const bindGroup = this.#bindGroup(label, pipeline, request.bindings);
     return { label, pipeline, bindGroup, workgroups, ...(indirect ? { indirect } : {}) };
+  }
+
+  /** The step over other buffers. */
+  rebound(step: Step, bindings: KernelRequest['bindings']): Step {
+    return { ...step, bindGroup: this.#bindGroup(step.label, step.pipeline, bindings) };
+  }
+
+  #bindGroup(label: string, pipeline: GPUComputePipeline, bindings: KernelRequest['bindings']): GPUBindGroup {
+    const entries = Object.entries(bindings).map(([binding, resource]) => ({ binding: Number(binding), resource }));
+    return this.device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
   }
 
   #pipeline({ module, sources: own = {}, conditions = {}, constants = {} }: KernelRequest): Promise<GPUComputePipeline> {

@@ -1,6 +1,6 @@
 import type { Step } from '@gatefold/shaders';
 import type { LayerSpec } from '../model/spec.ts';
-import { embeddingSteps, lastLogitsSteps } from './head.ts';
+import { embeddedOf, embeddingSteps, lastLogitsSteps } from './head.ts';
 import { ffnSteps } from './ffn.ts';
 import { mixerSteps } from './mixers/index.ts';
 import type { PlanContext } from './plan-context.ts';
@@ -56,24 +56,23 @@ async function trunkStages(plan: PlanContext, session: SessionBuffers, mode: 'de
       ...(routed ? { routed: { ...routed, first: mixer.length + routed.first, end: mixer.length + routed.end, joined: mixer.length + routed.joined, foretold: mode === 'decode' ? await plan.paged?.foretell?.(plan, session, spec.index) : undefined } } : {}),
     };
   };
-  const embedding = embeddingSteps(plan, session).then((steps): Stage => ({ steps, taps: [residual('embed')] }));
+  const embedding = embeddingSteps(plan, embeddedOf(session)).then((steps): Stage => ({ steps, taps: [residual('embed')] }));
   return Promise.all([embedding, ...plan.spec.layers.map(layer)]);
 }
 
-/** Chooses a session's next token. @param logits [vocab] f32 */
-export async function samplerSteps(plan: PlanContext, session: SessionBuffers, mode: SamplerMode, logits: GPUBufferBinding = { buffer: plan.scratch.logits }, scratch = plan.samplerScratch): Promise<readonly Step[]> {
-  const { shaders, spec } = plan;
+/** Chooses a session's next token. */
+async function samplerSteps({ shaders, spec, scratch, samplerScratch }: PlanContext, session: SessionBuffers, mode: SamplerMode): Promise<readonly Step[]> {
   const { sampler } = await import('@gatefold/shaders/sampler');
   return sampler(shaders, {
     label: 'sample',
     mode,
-    logits,
+    logits: { buffer: scratch.logits },
     vocab: spec.vocabSize,
     sampling: { buffer: session.sampling },
     seen: { buffer: session.seen },
     batch: { buffer: session.batch },
     ids: { buffer: session.ids },
     result: { buffer: session.result, size: 16 },
-    scratch: { buffer: scratch },
+    scratch: { buffer: samplerScratch },
   });
 }

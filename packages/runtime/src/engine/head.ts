@@ -1,31 +1,42 @@
-import { embed, gemv, type Step } from '@gatefold/shaders';
+import { embed, gemv, type EmbedArgs, type Step } from '@gatefold/shaders';
 import { normStep } from './norm.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { SessionBuffers } from './session-buffers.ts';
 
-/** Looks the batch's ids up, one dispatch for each piece that the table is cut into; then adds learned positions, where the model has them. @param out [tokens, d] */
-export function embeddingSteps(plan: PlanContext, session: SessionBuffers, out: GPUBufferBinding = { buffer: plan.scratch.x }): Promise<readonly Step[]> {
+/** Whose tokens a pass embeds. */
+export interface Embedded {
+  readonly tokens: EmbedArgs['tokens'];
+  readonly seen: GPUBuffer;
+}
+
+/** What a session's pass embeds. */
+export function embeddedOf({ ids, batch, seen }: SessionBuffers): Embedded {
+  return { tokens: { ids: { buffer: ids }, batch: { buffer: batch } }, seen };
+}
+
+/** Looks ids up, one dispatch for each piece that the table is cut into; then adds learned positions, where the model has them. */
+export function embeddingSteps(plan: PlanContext, { tokens, seen }: Embedded): Promise<readonly Step[]> {
   const { shaders, weights, spec, chunk } = plan;
+  const out = { buffer: plan.scratch.x };
   const lookUp = weights.tensor('token_embd.weight').pieces.map(({ buffer, matrix, firstRow }, piece) =>
     embed(shaders, {
       label: 'embed',
-      ids: { buffer: session.ids },
-      batch: { buffer: session.batch },
+      tokens,
       table: { binding: { buffer }, matrices: [matrix] },
       firstRow,
       out,
       scale: spec.embedding.scale,
       maxTokens: chunk,
       // One piece is enough to note what was seen.
-      ...(piece === 0 ? { seen: { buffer: session.seen } } : {}),
+      ...(piece === 0 ? { seen: { buffer: seen } } : {}),
     }),
   );
-  return Promise.all(spec.embedding.learnedPositions ? [...lookUp, positionsStep(plan, session, out)] : lookUp);
+  return Promise.all(spec.embedding.learnedPositions ? [...lookUp, positionsStep(plan, tokens)] : lookUp);
 }
 
-async function positionsStep({ shaders, weights }: PlanContext, session: SessionBuffers, x: GPUBufferBinding): Promise<Step> {
+async function positionsStep({ shaders, weights, scratch }: PlanContext, tokens: Embedded['tokens']): Promise<Step> {
   const { addPositions } = await import('@gatefold/shaders/rare');
-  return addPositions(shaders, { label: 'positions', x, table: weights.stacked('position_embd.weight'), batch: { buffer: session.batch } });
+  return addPositions(shaders, { label: 'positions', x: { buffer: scratch.x }, table: weights.stacked('position_embd.weight'), ...('rows' in tokens ? { batch: tokens.rows, byRow: true } : { batch: tokens.batch }) });
 }
 
 /** Final norm and logits of the batch's last token; one dispatch for each piece of the output matrix. */

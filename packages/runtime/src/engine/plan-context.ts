@@ -60,15 +60,16 @@ export class PlanContext {
       const most = Math.floor(available / (width * 4));
       throw new LimitError('maxStorageBufferBindingSize', bytes, available, `A pass of ${this.chunk} tokens (prefillChunk: at most ${most} here)`);
     }
-    return this.#sharedStorage(name, bytes);
+    return this.sharedStorage(name, bytes);
   }
 
   /** Partial results of split attention at full context. */
   attentionPartial(shape: AttentionShape): GPUBuffer {
-    return this.#sharedStorage('attention_partial', attentionPartialBytes({ ...shape, maxContext: this.contextLength }));
+    return this.sharedStorage('attention_partial', attentionPartialBytes({ ...shape, maxContext: this.contextLength }));
   }
 
-  #sharedStorage(name: string, bytes: number): GPUBuffer {
+  /** Scratch that layers of one size share, since they run one after the other. */
+  sharedStorage(name: string, bytes: number): GPUBuffer {
     const key = `${name} of ${bytes} bytes`;
     const buffer = this.#shared.get(key) ?? this.memory.storage(`scratch.${name}`, bytes);
     this.#shared.set(key, buffer);

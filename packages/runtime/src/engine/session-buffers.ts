@@ -21,7 +21,7 @@ export class SessionBuffers {
   /** The sampler's result, then the router's choice of each MoE layer, `ROUTE_BYTES` apart. */
   readonly result: GPUBuffer;
   /** Of each layer, what its mixer keeps. */
-  readonly #states: readonly ReadonlyMap<string, GPUBuffer>[];
+  readonly #states: readonly ReadonlyMap<string, GPUBufferBinding>[];
   readonly #memory: GpuMemory;
 
   /** @param contextLength positions of the KV cache @param chunk longest pass in tokens @param cacheType of keys and values */
@@ -29,21 +29,28 @@ export class SessionBuffers {
     this.#memory = memory;
     const { STORAGE, UNIFORM, COPY_DST, COPY_SRC } = GPUBufferUsage;
     this.batch = memory.create('session.batch', BATCH_BYTES, STORAGE | UNIFORM | COPY_DST | COPY_SRC);
-    this.sampling = memory.create('session.sampling', 64, UNIFORM | COPY_DST);
+    this.sampling = memory.create('session.sampling', 64, UNIFORM | COPY_DST | COPY_SRC);
     this.ids = memory.storage('session.ids', chunk * 4);
     this.seen = memory.storage('session.seen', spec.vocabSize * 4);
     this.result = memory.storage('session.result', RESULT_BYTES + moeLayers(spec).length * ROUTE_BYTES);
     this.#states = spec.layers.map(({ index, attention }) => {
-      const buffers = Object.entries(stateBytes(attention, contextLength, spec.hiddenSize, cacheType));
-      return new Map(buffers.map(([name, bytes]) => [name, memory.storage(`session.${name}.${index}`, bytes)]));
+      const bytes = stateBytes(attention, contextLength, spec.hiddenSize, cacheType);
+      const joint = jointState(memory.device, bytes);
+      const whole = joint && memory.storage(`session.state.${index}`, joint.bytes);
+      return new Map(
+        Object.entries(bytes).map(([name, size]) => {
+          const offset = joint?.offsets.get(name);
+          return [name, whole && offset !== undefined ? { buffer: whole, offset, size: Math.max(16, Math.ceil(size / 16) * 16) } : { buffer: memory.storage(`session.${name}.${index}`, size) }];
+        }),
+      );
     });
   }
 
   /** What a layer's mixer keeps under this name (`stateBytes`). */
-  state(layer: number, name: string): GPUBuffer {
-    const buffer = this.#states[layer]?.get(name);
-    if (!buffer) throw new RangeError(`layer ${layer} keeps no ${name}`);
-    return buffer;
+  state(layer: number, name: string): GPUBufferBinding {
+    const place = this.#states[layer]?.get(name);
+    if (!place) throw new RangeError(`layer ${layer} keeps no ${name}`);
+    return place;
   }
 
   get kvBytes(): number {
@@ -56,8 +63,20 @@ export class SessionBuffers {
   }
 
   #stateBuffers(): readonly GPUBuffer[] {
-    return this.#states.flatMap((state) => [...state.values()]);
+    return [...new Set(this.#states.flatMap((state) => [...state.values()].map(({ buffer }) => buffer)))];
   }
+}
+
+/** Where a layer's state lies in one buffer, which passes of several sessions bind once for each; undefined where no binding can hold it. */
+export function jointState({ limits }: GPUDevice, bytes: Readonly<Record<string, number>>): { readonly offsets: ReadonlyMap<string, number>; readonly bytes: number } | undefined {
+  let end = 0;
+  const offsets = new Map<string, number>();
+  for (const [name, size] of Object.entries(bytes)) {
+    offsets.set(name, end);
+    // Where bindings may start.
+    end = Math.ceil((end + Math.max(16, size)) / 256) * 256;
+  }
+  return end <= Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize) ? { offsets, bytes: end } : undefined;
 }
 
 /** The model's MoE layers in order: index within the model, and spec. */

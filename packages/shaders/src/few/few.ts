@@ -1,3 +1,3 @@
+export * from './attention-rows.ts';
 export * from './gemm.ts';
 export * from './grouped.ts';
-export * from './stack-rows.ts';

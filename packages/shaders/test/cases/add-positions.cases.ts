@@ -1,3 +1,4 @@
+import { MOST_FEW } from '../../src/gemm.ts';
 import { addPositions } from '../../src/rare/add-positions.ts';
 import { expectClose, kernelCase } from '../harness/kernel-case.ts';
 import { randomStack } from '../reference/linear.ts';
@@ -21,6 +22,22 @@ for (const cols of [32, 2016, 2048, 2080]) {
     });
   }
 }
+
+kernelCase('add-positions to the tokens of several sessions', async (t) => {
+  const [cols, tokens] = [64, 3];
+  const positions = [4, 0, 9];
+  const table = randomStack(t, [{ type: F32, rows: 10 }], cols);
+  const before = t.randomNormal(tokens * cols);
+  const x = t.input(before);
+  // The second row is nobody's.
+  const rows = Uint32Array.from({ length: MOST_FEW * 4 }, (_, i) => (i % 4 === 0 ? (positions[i / 4] ?? 0) : Number(i % 4 === 1 && i !== 5)));
+  await t.run([await addPositions(t.context, { label: 'positions', x, table: table.weights, batch: t.input(rows), byRow: true })], { tokens, context: 1 });
+  const expected = Array.from(before, (value, at) => {
+    const row = Math.floor(at / cols);
+    return value + (row === 1 ? 0 : (table.values[(positions[row] ?? NaN) * cols + (at % cols)] ?? NaN));
+  });
+  expectClose('x', await t.readFloats(x, before.length), expected);
+});
 
 kernelCase('add-positions refuses two tables', async (t) => {
   const { weights } = randomStack(t, [{ type: F32, rows: 2 }, { type: F32, rows: 2 }], 32);

@@ -1,4 +1,5 @@
 import { embed } from '../../src/embed.ts';
+import { MOST_FEW } from '../../src/gemm.ts';
 import { expectClose, expectEqual, kernelCase, type KernelTest } from '../harness/kernel-case.ts';
 import { randomStack, type RandomStack } from '../reference/linear.ts';
 
@@ -18,7 +19,7 @@ async function expectLookUp(t: KernelTest, table: RandomStack, tokens: number, f
   const before = t.randomNormal((tokens + 1) * table.cols);
   const out = t.input(before);
   const batch = t.input(Uint32Array.of(3, tokens));
-  const step = await embed(t.context, { label: 'embed', ids: t.input(ids), batch, table: table.weights, firstRow, out, scale: 1.5, maxTokens: 128 });
+  const step = await embed(t.context, { label: 'embed', tokens: { ids: t.input(ids), batch }, table: table.weights, firstRow, out, scale: 1.5, maxTokens: 128 });
   // More workgroups than tokens, as when the counts come from a larger pass.
   await t.run([step], { tokens: tokens + 1, context: 4 + tokens });
   const expected = expectedRows(table, ids, firstRow, 1.5, before.subarray(0, tokens * table.cols));
@@ -39,7 +40,7 @@ kernelCase('embed notes the positions of tokens', async (t) => {
   const ids = Uint32Array.of(4, 9, 4, 0, 15, 12);
   const seen = t.input(Uint32Array.from({ length: 16 }, (_, id) => (id === 0 ? 1000 : 0)));
   const batch = t.input(Uint32Array.of(100, 5));
-  const args = { label: 'embed', ids: t.input(ids), batch, table: table.weights, firstRow: 0, out: t.output(6 * 1024), scale: 1, seen, maxTokens: 6 };
+  const args = { label: 'embed', tokens: { ids: t.input(ids), batch }, table: table.weights, firstRow: 0, out: t.output(6 * 1024), scale: 1, seen, maxTokens: 6 };
   await t.run([await embed(t.context, args)], { tokens: 6, context: 105 });
   const expected = new Uint32Array(16);
   expected.set([1000], 0);
@@ -47,4 +48,19 @@ kernelCase('embed notes the positions of tokens', async (t) => {
   expected.set([102], 9);
   expected.set([105], 15);
   expectEqual('seen', await t.readInts(seen, 16), expected);
+});
+
+kernelCase('embed the tokens of several sessions', async (t) => {
+  const table = randomStack(t, [{ type: Q8_0, rows: 16 }], 64);
+  const rows = [[7, 1, 3, 0], [900, 1, 15, 0], [50, 0, 4, 0], [0, 1, 3, 0]];
+  const before = t.randomNormal(rows.length * table.cols);
+  const out = t.input(before);
+  const seen = t.input(new Uint32Array(rows.length * 16));
+  const tokens = { rows: t.input(Uint32Array.from({ length: MOST_FEW * 4 }, (_, i) => rows[Math.floor(i / 4)]?.[i % 4] ?? 0)), vocab: 16 };
+  await t.run([await embed(t.context, { label: 'embed', tokens, table: table.weights, firstRow: 0, out, scale: 1, seen, maxTokens: MOST_FEW })], { tokens: rows.length, context: 1 });
+  const ids = rows.map(([, there, id = NaN]) => (there === 1 ? id : NaN));
+  expectClose('out', await t.readFloats(out, before.length), expectedRows(table, ids, 0, 1, before));
+  const expected = new Uint32Array(rows.length * 16);
+  for (const [row, [position = 0, there, id = 0]] of rows.entries()) if (there === 1) expected[row * 16 + id] = position + 1;
+  expectEqual('seen', await t.readInts(seen, expected.length), expected);
 });

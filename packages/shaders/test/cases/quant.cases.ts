@@ -23,8 +23,7 @@ async function decode(t: KernelTest, format: PlanarFormat, raw: Uint8Array, base
   const out = t.output(elements * 4);
   const step = await embed(t.context, {
     label: 'embed',
-    ids: t.input(Uint32Array.from({ length: rows }, (_, row) => row)),
-    batch: t.input(Uint32Array.of(0, rows)),
+    tokens: { ids: t.input(Uint32Array.from({ length: rows }, (_, row) => row)), batch: t.input(Uint32Array.of(0, rows)) },
     table: { binding: t.input(placed), matrices: [{ type: format.id, rows, cols, baseWord }] },
     firstRow: 0,
     out,

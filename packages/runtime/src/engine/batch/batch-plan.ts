@@ -1,78 +1,99 @@
-import { MOST_FEW, type Step } from '@gatefold/shaders';
-import { stackRows } from '@gatefold/shaders/few';
-import type { AttentionSpec, LayerSpec, ModelSpec } from '../../model/spec.ts';
+import { MOST_FEW, samplerScratchBytes, type Step } from '@gatefold/shaders';
+import { attentionRows, attentionRowsBytes } from '@gatefold/shaders/few';
+import { samplerRows } from '@gatefold/shaders/sampler';
+import type { AttentionSpec, LayerSpec } from '../../model/spec.ts';
 import { allLogitsSteps } from '../all-logits.ts';
 import { ffnSteps } from '../ffn.ts';
-import { samplerSteps, type SamplerMode } from '../forward.ts';
+import type { SamplerMode } from '../forward.ts';
 import { embeddingSteps } from '../head.ts';
-import { attendSteps, gqaParts, qkvWidth } from '../mixers/gqa.ts';
+import { attentionInputs, attentionVariant, gqaParts, qkvWidth } from '../mixers/gqa.ts';
+import { stateBytes } from '../mixers/state.ts';
 import { PlanContext } from '../plan-context.ts';
-import { BATCH_BYTES, type SessionBuffers } from '../session-buffers.ts';
+import { jointState, type SessionBuffers } from '../session-buffers.ts';
 
-/** Rows start at multiples of so many f32, where bindings may start. */
-const ALIGNMENT = 64;
+/** Bytes of a row's place: position, 1 where a session has it (else 0), and id, 0. */
+const PLACE_BYTES = 16;
+/** Bytes of a generation's sampling settings. */
+const SAMPLING_BYTES = 32;
+/** Bytes of a row's result: id, status, log-probability, position. */
+export const ROW_RESULT_BYTES = 16;
+/** In place of a cache where nobody has the row. */
+const VACANT_BYTES = 256;
 
 /** A layer whose mixer is attention over a cache. */
-type AttentionLayer = LayerSpec & { readonly attention: AttentionSpec };
+export type AttentionLayer = LayerSpec & { readonly attention: AttentionSpec };
 
-/** What a pass does for one session: its row's embedding, attention of each layer, and choice of the next token. */
-export interface RowSteps {
-  readonly embed: readonly Step[];
-  readonly attend: readonly (readonly Step[])[];
-  readonly sample: readonly Step[];
+/** Who has which row. */
+export type Rows = readonly (SessionBuffers | undefined)[];
+
+/** Steps of a layer: before attention, over the caches of those who have the rows, and after it. */
+interface LayerSteps {
+  readonly before: readonly Step[];
+  readonly attend: Awaited<ReturnType<typeof attentionRows>>;
+  readonly after: readonly Step[];
 }
 
-/** What a pass does for all rows at once: each layer before and after attention, then the logits. */
-export interface SharedSteps {
-  readonly layers: readonly { readonly before: readonly Step[]; readonly after: readonly Step[] }[];
+/** What a pass does whoever has the rows. */
+interface SharedSteps {
+  readonly embed: readonly Step[];
+  readonly layers: readonly LayerSteps[];
   readonly logits: readonly Step[];
 }
 
-/** What a row has for itself, so that rows need not wait for each other. */
-interface RowScratch {
-  readonly sampler: GPUBuffer;
-  readonly partials: ReadonlyMap<number, GPUBuffer>;
-  readonly query: GPUBuffer;
-  /** What attention gives. */
-  readonly attended: GPUBuffer;
+/** The model's layers where its sessions can run as rows of one pass: attention alone, over caches that can be bound whole. */
+export function batchableLayers(main: PlanContext): readonly AttentionLayer[] | undefined {
+  const layers = main.spec.layers.filter((layer): layer is AttentionLayer => layer.attention.kind === 'gqa' && valuesOffset(main, layer.attention) !== undefined);
+  return layers.length === main.spec.layers.length ? layers : undefined;
 }
 
-/** Whether sessions of the model can run as rows of one pass: attention over caches alone, and rows that bindings can start at. */
-export function isBatchable(spec: ModelSpec): spec is ModelSpec & { readonly layers: readonly AttentionLayer[] } {
-  if (spec.hiddenSize % ALIGNMENT !== 0) return false;
-  return spec.layers.every(({ attention }) => attention.kind === 'gqa' && qkvWidth(attention) % ALIGNMENT === 0);
+/** Where values start in a session's cache. */
+function valuesOffset({ spec, memory, contextLength, cacheType }: PlanContext, attention: AttentionSpec): number | undefined {
+  return jointState(memory.device, stateBytes(attention, contextLength, spec.hiddenSize, cacheType))?.offsets.get('values');
 }
 
 /**
  * The forward pass over up to `MOST_FEW` tokens of as many sessions, one a row: products, experts and norms as in a short
- * prompt, attention and sampling on each session's own buffers.
+ * prompt; embedding, attention and sampling by kernels that take each row at its own position. What these read and write
+ * of a session lies here while it has a row; only its caches stay where they are.
  */
 export class BatchPlan {
   /** Uniform: 0, and the number of rows. */
   readonly batch: GPUBuffer;
-  readonly logits: GPUBuffer;
-  readonly #rows: RowScratch[] = [];
+  /** What the sampler has chosen, of each row. */
+  readonly results: GPUBuffer;
+  /** Of each row: its place, its settings, and where each token was seen last. */
+  readonly #places: GPUBuffer;
+  readonly #sampling: GPUBuffer;
+  readonly #seen: GPUBuffer;
+  readonly #logits: GPUBuffer;
   /** Elements from a row's logits to the next's. */
   readonly #stride: number;
+  readonly #samplers = new Map<SamplerMode, readonly Step[]>();
+  #shared: SharedSteps = { embed: [], layers: [], logits: [] };
 
   private constructor(
     /** Of the sessions: caches, position tables. */
     readonly main: PlanContext,
     /** Of the pass: scratch for its rows. */
     readonly plan: PlanContext,
-    readonly layers: readonly AttentionLayer[],
   ) {
     const { memory, spec } = main;
-    this.#stride = Math.ceil(spec.vocabSize / ALIGNMENT) * ALIGNMENT;
-    this.batch = memory.create('batch.batch', BATCH_BYTES, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-    this.logits = memory.storage('batch.logits', MOST_FEW * this.#stride * 4);
+    const { UNIFORM, STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
+    this.#stride = Math.ceil(spec.vocabSize / 64) * 64;
+    this.batch = memory.create('batch.batch', 16, UNIFORM | COPY_DST);
+    this.results = memory.storage('batch.results', MOST_FEW * ROW_RESULT_BYTES);
+    this.#places = memory.create('batch.places', MOST_FEW * PLACE_BYTES, UNIFORM | STORAGE | COPY_DST | COPY_SRC);
+    this.#sampling = memory.create('batch.sampling', MOST_FEW * SAMPLING_BYTES, UNIFORM | COPY_DST);
+    this.#seen = memory.storage('batch.seen', MOST_FEW * spec.vocabSize * 4);
+    this.#logits = memory.storage('batch.logits', MOST_FEW * this.#stride * 4);
   }
 
-  /** Compiles what is not compiled yet. */
-  static async open(main: PlanContext, layers: readonly AttentionLayer[]): Promise<{ readonly plan: BatchPlan; readonly shared: SharedSteps }> {
+  /** Compiles what is not compiled yet, but for sampling. */
+  static async open(main: PlanContext, layers: readonly AttentionLayer[]): Promise<BatchPlan> {
     const { shaders, memory, spec, weights, contextLength, ropeFactors } = main;
-    const plan = new BatchPlan(main, new PlanContext(shaders, memory, spec, weights, contextLength, MOST_FEW, ropeFactors), layers);
-    return { plan, shared: await plan.#shared() };
+    const made = new BatchPlan(main, new PlanContext(shaders, memory, spec, weights, contextLength, MOST_FEW, ropeFactors));
+    made.#shared = await made.#steps(layers);
+    return made;
   }
 
   /** The router's choices of a pass: `[rows, k]` of each MoE layer, `expertIdsStride` bytes apart. */
@@ -81,74 +102,88 @@ export class BatchPlan {
     return { buffer: expertIds, stride: expertIdsStride };
   }
 
-  /** What the pass does for a session that has the row. */
-  async row(session: SessionBuffers, row: number, mode: SamplerMode): Promise<RowSteps> {
-    const { main, plan, layers } = this;
-    const { scratch } = plan;
-    const own = this.#rowScratch(row);
-    const part = (buffer: GPUBuffer, width: number, stride = width): GPUBufferBinding => ({ buffer, offset: row * stride * 4, size: width * 4 });
-    const attend = layers.map((layer) => {
-      const { attention } = layer;
-      const partial = own.partials.get(layer.index);
-      const rows = {
-        qkv: part(plan.activations('qkv', qkvWidth(attention)), qkvWidth(attention)),
-        q: { buffer: own.query },
-        out: { buffer: own.attended, size: attendedWidth(attention) * 4 },
-        ...(partial ? { partial: { buffer: partial } } : {}),
-      };
-      return attendSteps(main, session, layer, attention, rows);
+  /** Compiles what the mode takes; passes that sample may have sessions of both. */
+  async prepare(mode: SamplerMode): Promise<void> {
+    const { main, plan } = this;
+    const { vocabSize: vocab } = main.spec;
+    if (this.#samplers.has(mode)) return;
+    const steps = await samplerRows(main.shaders, {
+      label: 'sample',
+      mode,
+      vocab,
+      logits: { buffer: this.#logits },
+      stride: this.#stride,
+      sampling: { buffer: this.#sampling },
+      seen: { buffer: this.#seen },
+      rows: { buffer: this.#places },
+      results: { buffer: this.results },
+      scratch: { buffer: plan.activations('sampler', samplerScratchBytes(vocab) / 4) },
     });
-    const [embed, sample, ...attended] = await Promise.all([
-      embeddingSteps(plan, session, part(scratch.x, plan.spec.hiddenSize)),
-      samplerSteps(plan, session, mode, part(this.logits, plan.spec.vocabSize, this.#stride), own.sampler),
-      ...attend,
-    ]);
-    return { embed, sample, attend: attended };
+    this.#samplers.set(mode, steps);
   }
 
-  async #shared(): Promise<SharedSteps> {
-    const { plan, layers, logits } = this;
+  /** What a pass over these rows does. @param mode prepared */
+  steps(rows: Rows, mode: SamplerMode): readonly Step[] {
+    const { embed, layers, logits } = this.#shared;
+    const each = layers.flatMap(({ before, attend, after }, layer) => {
+      const caches = rows.map((session) => session && { buffer: session.state(layer, 'keys').buffer });
+      return [...before, ...attend(caches), ...after];
+    });
+    return [...embed, ...each, ...logits, ...(this.#samplers.get(mode) ?? [])];
+  }
+
+  /** A session takes a row: with the next pass. */
+  enter(encoder: GPUCommandEncoder, session: SessionBuffers, row: number): void {
+    const at = row * PLACE_BYTES;
+    encoder.copyBufferToBuffer(session.batch, 0, this.#places, at, 8);
+    encoder.copyBufferToBuffer(session.ids, 0, this.#places, at + 8, 4);
+    encoder.copyBufferToBuffer(session.sampling, 0, this.#sampling, row * SAMPLING_BYTES, SAMPLING_BYTES);
+    const bytes = this.main.spec.vocabSize * 4;
+    encoder.copyBufferToBuffer(session.seen, 0, this.#seen, row * bytes, bytes);
+  }
+
+  /** A row is nobody's any more. @param session goes on elsewhere */
+  leave(encoder: GPUCommandEncoder, row: number, session?: SessionBuffers): void {
+    const at = row * PLACE_BYTES;
+    if (session) {
+      encoder.copyBufferToBuffer(this.#places, at, session.batch, 0, 8);
+      encoder.copyBufferToBuffer(this.#places, at + 8, session.ids, 0, 4);
+      const bytes = this.main.spec.vocabSize * 4;
+      encoder.copyBufferToBuffer(this.#seen, row * bytes, session.seen, 0, bytes);
+    }
+    encoder.clearBuffer(this.#places, at, PLACE_BYTES);
+  }
+
+  async #steps(layers: readonly AttentionLayer[]): Promise<SharedSteps> {
+    const { main, plan } = this;
+    const { shaders, contextLength, cacheType } = main;
+    const vacant = main.memory.storage('batch.vacant', MOST_FEW * VACANT_BYTES);
+    const rows = { buffer: this.#places };
     // Choices lie in scratch, as those of a prompt.
     const session = { batch: this.batch, result: plan.scratch.expertIds };
     const mode = 'prefill';
-    const each = layers.map(async (layer) => {
-      const mixer = gqaParts({ plan, session, layer, mode }, layer.attention);
-      const width = attendedWidth(layer.attention);
-      const rows = Array.from({ length: MOST_FEW }, (_, row) => ({ buffer: this.#rowScratch(row).attended, size: width * 4 }));
-      const stack = stackRows(plan.shaders, { label: `layer.${layer.index}.attention_rows`, rows, batch: { buffer: this.batch }, out: { buffer: mixer.out }, width });
-      const [before, stacked, after, ffn] = await Promise.all([mixer.before, stack, mixer.after, ffnSteps(plan, session, layer, mode)]);
-      return { before, after: [...stacked, ...after, ...ffn.steps] };
+    const each = layers.map(async (layer): Promise<LayerSteps> => {
+      const { attention } = layer;
+      const parts = gqaParts({ plan, session, layer, mode }, attention);
+      const bytes = attentionRowsBytes(attention, contextLength);
+      const attend = attentionRows(shaders, {
+        label: `layer.${layer.index}.attention`,
+        ...attentionVariant(main, layer, attention),
+        inputs: attentionInputs(main, layer, attention, { buffer: plan.activations('qkv', qkvWidth(attention)) }),
+        cacheType,
+        rows,
+        out: { buffer: parts.out },
+        maxContext: contextLength,
+        valuesOffset: valuesOffset(main, attention) ?? 0,
+        ready: plan.sharedStorage('attention_ready', bytes.ready),
+        partial: plan.sharedStorage('attention_partial', bytes.partial),
+        vacant,
+      });
+      const [before, made, after, ffn] = await Promise.all([parts.before, attend, parts.after, ffnSteps(plan, session, layer, mode)]);
+      return { before, attend: made, after: [...after, ...ffn.steps] };
     });
-    const [head, ...done] = await Promise.all([allLogitsSteps(plan, session, logits, this.#stride), ...each]);
-    return { layers: done, logits: [...head.norm, ...head.logits] };
+    const embed = embeddingSteps(plan, { tokens: { rows, vocab: main.spec.vocabSize }, seen: this.#seen });
+    const [head, embedded, ...done] = await Promise.all([allLogitsSteps(plan, session, this.#logits, this.#stride), embed, ...each]);
+    return { embed: embedded, layers: done, logits: [...head.norm, ...head.logits] };
   }
-
-  #rowScratch(row: number): RowScratch {
-    const { main, plan, layers } = this;
-    const { memory } = main;
-    const made = this.#rows[row];
-    if (made) return made;
-    const bySize = new Map<number, GPUBuffer>();
-    const partials = new Map(
-      layers.map(({ index, attention }) => {
-        const { size } = main.attentionPartial(attention);
-        const buffer = bySize.get(size) ?? memory.storage(`batch.attention_partial.${row}`, size);
-        bySize.set(size, buffer);
-        return [index, buffer];
-      }),
-    );
-    const widest = (width: (attention: AttentionSpec) => number) => Math.max(...layers.map(({ attention }) => width(attention)));
-    const scratch = {
-      partials,
-      query: memory.storage(`batch.query.${row}`, widest(({ heads, headDim }) => heads * headDim) * 4),
-      attended: memory.storage(`batch.attended.${row}`, widest(attendedWidth) * 4),
-      sampler: memory.storage(`batch.sampler.${row}`, plan.samplerScratch.size),
-    };
-    this.#rows[row] = scratch;
-    return scratch;
-  }
-}
-
-function attendedWidth({ heads, valueDim }: AttentionSpec): number {
-  return heads * valueDim;
 }

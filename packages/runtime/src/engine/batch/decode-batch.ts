@@ -1,14 +1,12 @@
-import { encodeSteps, MOST_FEW, type Step } from '@gatefold/shaders';
+import { MOST_FEW, type Step } from '@gatefold/shaders';
 import type { SessionCounts } from '../counts.ts';
+import { encodePass } from '../encode-pass.ts';
 import type { SamplerMode } from '../forward.ts';
 import type { PlanContext } from '../plan-context.ts';
 import { ReadbackRing } from '../readback-ring.ts';
 import { arrivalOf, RING_DEPTH, type Arrival } from '../session.ts';
 import { moeLayers, type SessionBuffers } from '../session-buffers.ts';
-import { BatchPlan, isBatchable, type RowSteps, type SharedSteps } from './batch-plan.ts';
-
-/** Bytes of a session's result that the host reads: id, status, log-probability, position. */
-const RESULT_BYTES = 16;
+import { batchableLayers, BatchPlan, ROW_RESULT_BYTES, type AttentionLayer } from './batch-plan.ts';
 
 /** A token that a session wants. */
 interface Wanted {
@@ -28,17 +26,16 @@ interface Member {
   left: number;
 }
 
-/** A member in its row. */
-interface Seat {
-  readonly member: Member;
-  readonly steps: RowSteps;
-}
-
 /** What passes need, made when there is somebody to share them. */
 interface Open {
   readonly plan: BatchPlan;
-  readonly shared: SharedSteps;
   readonly ring: ReadbackRing;
+}
+
+/** A pass's steps, which stay the same while its riders do. */
+interface Ride {
+  readonly rows: readonly (Member | undefined)[];
+  readonly steps: readonly Step[];
 }
 
 /** What a session that generates holds of the batch. */
@@ -62,20 +59,23 @@ export class DecodeBatch {
   #open: Open | undefined;
   #disposed = false;
   /** By row; empty where a member has left and none has come. */
-  #seats: readonly (Seat | undefined)[] = [];
+  #seats: readonly (Member | undefined)[] = [];
+  /** By row: whose place the plan holds, as the last pass left it. */
+  #held: readonly (Member | undefined)[] = [];
+  #ride: Ride = { rows: [], steps: [] };
   #seating = false;
 
   private constructor(
     readonly context: PlanContext,
-    readonly layers: Parameters<typeof BatchPlan.open>[1],
+    readonly layers: readonly AttentionLayer[],
   ) {
     this.#widths = moeLayers(context.spec).map(({ ffn }) => ffn.topK);
   }
 
-  /** Undefined where sessions of the model take turns: with recurrent or latent attention. */
+  /** Undefined where sessions of the model take turns: with recurrent or latent attention, or caches too long to be bound whole. */
   static of(context: PlanContext): DecodeBatch | undefined {
-    const { spec } = context;
-    return isBatchable(spec) ? new DecodeBatch(context, spec.layers) : undefined;
+    const layers = batchableLayers(context);
+    return layers && new DecodeBatch(context, layers);
   }
 
   get ringBytes(): number {
@@ -94,7 +94,7 @@ export class DecodeBatch {
         this.#members.delete(member);
         const gone = new DOMException('The session has left the batch.', 'AbortError');
         for (const { reject } of member.wanted.splice(0)) reject(gone);
-        this.#seats = this.#seats.map((seat) => (seat?.member === member ? undefined : seat));
+        this.#seats = this.#seats.map((seat) => (seat === member ? undefined : seat));
         this.#run();
         void this.#seat();
       },
@@ -109,9 +109,11 @@ export class DecodeBatch {
   #next(member: Member, context: number, counts: SessionCounts): Promise<Arrival> | undefined {
     member.left--;
     const seated = this.#seats.filter((seat) => seat !== undefined);
-    const isSeated = seated.some((seat) => seat.member === member);
     // A token must not overtake those that wait.
-    if (!isSeated || (seated.length === 1 && member.wanted.length === 0)) return undefined;
+    if (!seated.includes(member) || (seated.length === 1 && member.wanted.length === 0)) {
+      this.#release(member);
+      return undefined;
+    }
     counts.tokens++;
     const arriving = new Promise<Arrival>((resolve, reject) => member.wanted.push({ context, counts, resolve, reject }));
     this.#run();
@@ -121,44 +123,28 @@ export class DecodeBatch {
   /** Starts passes while everybody who may still want a token wants one. */
   #run(): void {
     for (;;) {
-      const seats = this.#seats.map((seat) => (seat && (seat.member.wanted.length > 0 || seat.member.left > 0) ? seat : undefined));
+      const seats = this.#seats.map((seat) => (seat && (seat.wanted.length > 0 || seat.left > 0) ? seat : undefined));
       const present = seats.filter((seat) => seat !== undefined);
-      if (!this.#open || this.#inFlight === RING_DEPTH || present.length === 0 || present.some(({ member }) => member.wanted.length === 0)) return;
+      if (!this.#open || this.#inFlight === RING_DEPTH || present.length === 0 || present.some(({ wanted }) => wanted.length === 0)) return;
       this.#pass(this.#open, seats);
     }
   }
 
-  #pass({ plan, shared, ring }: Open, seats: readonly (Seat | undefined)[]): void {
+  #pass({ plan, ring }: Open, seats: readonly (Member | undefined)[]): void {
     const { device } = this.context.memory;
-    const rows = seats.findLastIndex((seat) => seat !== undefined) + 1;
-    const riders = seats.flatMap((seat, row) => {
-      const wanted = seat?.member.wanted.shift();
-      return seat && wanted ? [{ ...seat, wanted, row }] : [];
+    const rows = seats.slice(0, seats.findLastIndex((seat) => seat !== undefined) + 1);
+    const riders = rows.flatMap((member, row) => {
+      const wanted = member?.wanted.shift();
+      return wanted ? [{ wanted, row }] : [];
     });
-    device.queue.writeBuffer(plan.batch, 0, Uint32Array.of(0, rows));
     const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    const all = { tokens: rows, context: 0 };
-    let dispatches = 0;
-    const together = (steps: readonly Step[]) => (dispatches += encodeSteps(pass, steps, all));
-    // Rows write buffers of their own for the most part: side by side they need not wait for each other.
-    const each = (of: (steps: RowSteps) => readonly Step[]) => {
-      const most = Math.max(...riders.map(({ steps }) => of(steps).length));
-      for (let i = 0; i < most; i++) {
-        for (const { steps, wanted } of riders) dispatches += encodeSteps(pass, of(steps).slice(i, i + 1), { tokens: 1, context: wanted.context });
-      }
-    };
-    each(({ embed }) => embed);
-    for (const [layer, { before, after }] of shared.layers.entries()) {
-      together(before);
-      each(({ attend }) => attend[layer] ?? []);
-      together(after);
-    }
-    together(shared.logits);
-    each(({ sample }) => sample);
-    pass.end();
+    this.#take(plan, encoder, rows);
+    device.queue.writeBuffer(plan.batch, 0, Uint32Array.of(0, rows.length));
+    const context = Math.max(...riders.map(({ wanted }) => wanted.context));
+    const dispatches = encodePass(encoder, this.#ride.steps, { tokens: rows.length, context });
     const { buffer, stride } = plan.routes;
-    const results = riders.map(({ member }) => ({ buffer: member.session.result, bytes: RESULT_BYTES }));
+    const routes = rows.length * ROW_RESULT_BYTES;
+    const results = [{ buffer: plan.results, bytes: routes }];
     const readback = ring.record(encoder, this.#widths.length > 0 ? [...results, { buffer, bytes: this.#widths.length * stride }] : results);
     device.queue.submit([encoder.finish()]);
     this.#inFlight++;
@@ -167,14 +153,13 @@ export class DecodeBatch {
       wanted.counts.submits += 1 / riders.length;
       wanted.counts.readbacks += 1 / riders.length;
     }
-    const routes = riders.length * RESULT_BYTES;
     readback
       .arrive()
       .then(
         (bytes) => {
-          for (const [place, { row, wanted }] of riders.entries()) {
+          for (const { row, wanted } of riders) {
             const experts = this.#widths.map((width, layer) => [...new Uint32Array(bytes, routes + layer * stride + row * width * 4, width)]);
-            wanted.resolve(arrivalOf(new DataView(bytes, place * RESULT_BYTES), experts));
+            wanted.resolve(arrivalOf(new DataView(bytes, row * ROW_RESULT_BYTES), experts));
           }
         },
         (error: unknown) => {
@@ -185,6 +170,32 @@ export class DecodeBatch {
         this.#inFlight--;
         this.#run();
       });
+  }
+
+  /** Puts those who ride into their rows. A row's place is its session's own where it is new; where it goes on in another, the session gets it back first. */
+  #take(plan: BatchPlan, encoder: GPUCommandEncoder, rows: readonly (Member | undefined)[]): void {
+    const held = this.#held;
+    for (const [row, member] of held.entries()) {
+      if (member && member !== rows[row]) plan.leave(encoder, row, rows.includes(member) ? member.session : undefined);
+    }
+    for (const [row, member] of rows.entries()) {
+      if (member && member !== held[row]) plan.enter(encoder, member.session, row);
+    }
+    this.#held = rows;
+    if (rows.length === this.#ride.rows.length && rows.every((member, row) => member === this.#ride.rows[row])) return;
+    const mode = rows.some((member) => member?.mode === 'sample') ? 'sample' : 'greedy';
+    this.#ride = { rows, steps: plan.steps(rows.map((member) => member?.session), mode) };
+  }
+
+  /** A member runs a token by itself: its place goes back to it. */
+  #release(member: Member): void {
+    const row = this.#held.indexOf(member);
+    if (!this.#open || row < 0) return;
+    const { device } = this.context.memory;
+    const encoder = device.createCommandEncoder();
+    this.#open.plan.leave(encoder, row, member.session);
+    device.queue.submit([encoder.finish()]);
+    this.#held = this.#held.map((held) => (held === member ? undefined : held));
   }
 
   /** Gives each member a row, the first ones, where there is more than one. Passes go on in the old rows meanwhile. */
@@ -198,14 +209,9 @@ export class DecodeBatch {
         this.#opening ??= this.#make();
         const open = await this.#opening;
         if (this.#disposed) return;
-        const seats = await Promise.all(
-          wanted.map(async (member, row): Promise<Seat> => {
-            const seat = this.#seats[row];
-            return seat?.member === member ? seat : { member, steps: await open.plan.row(member.session, row, member.mode) };
-          }),
-        );
+        for (const { mode } of wanted) await open.plan.prepare(mode);
         this.#open = open;
-        this.#seats = seats.map((seat) => (this.#members.has(seat.member) ? seat : undefined));
+        this.#seats = wanted.map((member) => (this.#members.has(member) ? member : undefined));
         this.#run();
       }
     } catch {
@@ -216,9 +222,9 @@ export class DecodeBatch {
   }
 
   async #make(): Promise<Open> {
-    const made = await BatchPlan.open(this.context, this.layers);
-    const routes = this.#widths.length * made.plan.routes.stride;
-    return { ...made, ring: new ReadbackRing(this.context.memory.device, RING_DEPTH, MOST_FEW * RESULT_BYTES + routes) };
+    const plan = await BatchPlan.open(this.context, this.layers);
+    const routes = this.#widths.length * plan.routes.stride;
+    return { plan, ring: new ReadbackRing(this.context.memory.device, RING_DEPTH, MOST_FEW * ROW_RESULT_BYTES + routes) };
   }
 
   /** Who is to have which row; undefined where all are as they should be. */
@@ -228,11 +234,11 @@ export class DecodeBatch {
     // Those within the first rows stay; the others fill the gaps.
     const rows = members.map((_, row) => {
       const seat = this.#seats[row];
-      return seat && members.includes(seat.member) ? seat.member : undefined;
+      return seat && members.includes(seat) ? seat : undefined;
     });
     const others = members.filter((member) => !rows.includes(member));
     const arranged = rows.flatMap((member) => member ?? others.shift() ?? []);
-    const settled = this.#seats.length === arranged.length && arranged.every((member, row) => this.#seats[row]?.member === member);
+    const settled = this.#seats.length === arranged.length && arranged.every((member, row) => this.#seats[row] === member);
     return settled ? undefined : arranged;
   }
 }

@@ -35,7 +35,7 @@ export const deltaNetSteps: MixerSteps<DeltaNetSpec> = async (context, net) => {
     row: { buffer: row },
     stride: channels + values,
     weight: weights.vector(`${block}ssm_conv1d.weight`),
-    state: { buffer: session.state(index, 'conv') },
+    state: session.state(index, 'conv'),
     out: mixed,
     batch,
   });
@@ -53,7 +53,7 @@ export const deltaNetSteps: MixerSteps<DeltaNetSpec> = async (context, net) => {
     a: weights.vector(`${block}ssm_a`),
     dt: weights.vector(`${block}ssm_dt.bias`),
     norm: { weight: weights.vector(`${block}ssm_norm.weight`), eps: net.normEps },
-    memory: { buffer: session.state(index, 'memory') },
+    memory: session.state(index, 'memory'),
     out: { buffer: out },
     batch,
   });

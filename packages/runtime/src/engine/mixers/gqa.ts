@@ -8,7 +8,7 @@ import type { MixerSteps, RowsContext } from './mixer.ts';
 import { product } from './product.ts';
 
 /** What attention reads and writes, beside a session's cache. */
-export interface AttentionRows {
+interface AttentionRows {
   /** [tokens, `qkvWidth`] f32 */
   readonly qkv: GPUBufferBinding;
   /** [tokens, heads, headDim] f32 of scratch */
@@ -68,16 +68,29 @@ export function gqaParts(context: RowsContext, attention: AttentionSpec) {
 }
 
 /** RoPE, write to the session's cache, attention over it: of one token where there are `partial` results, else of many. */
-export async function attendSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, attention: AttentionSpec, { qkv, q, out, partial }: AttentionRows): Promise<readonly Step[]> {
-  const { shaders, weights } = plan;
+async function attendSteps(plan: PlanContext, session: SessionBuffers, layer: LayerSpec, attention: AttentionSpec, { qkv, q, out, partial }: AttentionRows): Promise<readonly Step[]> {
+  const { shaders } = plan;
   const { index } = layer;
-  const { heads, kvHeads, headDim, valueDim, qkNorm, rope } = attention;
-  const block = `blk.${index}.`;
+  const { heads, kvHeads, headDim, valueDim } = attention;
   const label = (stage: string) => `layer.${index}.${stage}`;
   const shape = { heads, kvHeads, headDim, valueDim };
   const batch = { buffer: session.batch };
-  const cache = { kCache: { buffer: session.state(index, 'keys') }, vCache: { buffer: session.state(index, 'values') }, cacheType: plan.cacheType };
-  const inputs: AttentionInputs = {
+  const cache = { kCache: session.state(index, 'keys'), vCache: session.state(index, 'values'), cacheType: plan.cacheType };
+  const inputs = attentionInputs(plan, layer, attention, qkv);
+  const attend = { label: label('attention'), ...attentionVariant(plan, layer, attention), ...cache, out, batch };
+  // One token's attention makes its inputs by itself where a workgroup can hold them.
+  const prepares = partial !== undefined && preparesInputs(shaders, shape, inputs);
+  const rotate = prepares ? [] : ropeAndCache(shaders, { label: label('rope'), q, ...cache, batch, ...shape, ...inputs });
+  const mix = partial ? attentionDecode(shaders, { ...attend, q: prepares ? inputs : q, partial, maxContext: plan.contextLength }) : attentionPrefill(shaders, { ...attend, q });
+  return (await Promise.all([rotate, mix])).flat();
+}
+
+/** What makes queries, keys and values of `qkv`, [tokens, `qkvWidth`]. */
+export function attentionInputs(plan: PlanContext, { index }: LayerSpec, attention: AttentionSpec, qkv: GPUBufferBinding): AttentionInputs {
+  const { weights } = plan;
+  const { qkNorm, rope } = attention;
+  const block = `blk.${index}.`;
+  return {
     qkv,
     queryStride: queryStride(attention),
     qkNorm,
@@ -91,23 +104,12 @@ export async function attendSteps(plan: PlanContext, session: SessionBuffers, la
       : { qNorm: weights.vector(`${block}attn_q_norm.weight`), kNorm: weights.vector(`${block}attn_k_norm.weight`) }),
     rope: rope && { kind: rope.kind, dims: rope.dims, table: { buffer: plan.ropeTable(rope) } },
   };
-  const attend = {
-    label: label('attention'),
-    ...cache,
-    out,
-    batch,
-    ...shape,
-    scale: attention.scale,
-    window: attention.slidingWindow,
-    chunked: attention.chunked,
-    softcap: attention.softcap,
-    ...(attention.sinks ? { sinks: weights.vector(`${block}attn_sinks.weight`) } : {}),
-  };
-  // One token's attention makes its inputs by itself where a workgroup can hold them.
-  const prepares = partial !== undefined && preparesInputs(shaders, shape, inputs);
-  const rotate = prepares ? [] : ropeAndCache(shaders, { label: label('rope'), q, ...cache, batch, ...shape, ...inputs });
-  const mix = partial ? attentionDecode(shaders, { ...attend, q: prepares ? inputs : q, partial, maxContext: plan.contextLength }) : attentionPrefill(shaders, { ...attend, q });
-  return (await Promise.all([rotate, mix])).flat();
+}
+
+/** What a layer's attention does over its cache, however many tokens there are. */
+export function attentionVariant({ weights }: PlanContext, { index }: LayerSpec, attention: AttentionSpec) {
+  const { heads, kvHeads, headDim, valueDim, scale, slidingWindow: window, chunked, softcap, sinks } = attention;
+  return { heads, kvHeads, headDim, valueDim, scale, window, chunked, softcap, ...(sinks ? { sinks: weights.vector(`blk.${index}.attn_sinks.weight`) } : {}) };
 }
 
 function queryStride({ headDim, outputGate }: Pick<AttentionSpec, 'headDim' | 'outputGate'>): number {

@@ -15,7 +15,7 @@ export const mlaSteps: MixerSteps<MlaSpec> = async (context, mla) => {
   const block = `blk.${layer.index}.`;
   const label = (stage: string) => `layer.${layer.index}.${stage}`;
   const batch = { buffer: session.batch };
-  const cache = { buffer: session.state(layer.index, 'latent') };
+  const cache = session.state(layer.index, 'latent');
   const shape = { heads, kvHeads: 1, headDim: latentDim + ropeDim, valueDim: latentDim };
 
   // Queries (or their latent vector), the latent vector of keys and values, the shared part of the keys.

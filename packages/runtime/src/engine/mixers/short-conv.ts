@@ -28,7 +28,7 @@ export const shortConvSteps: MixerSteps<ShortConvSpec> = async (context, { kerne
     row: { buffer: row },
     stride: 3 * channels,
     weight: weights.vector(`${block}shortconv.conv.weight`),
-    state: { buffer: session.state(index, 'conv') },
+    state: session.state(index, 'conv'),
     out: { buffer: mixed },
     batch: { buffer: session.batch },
   });
