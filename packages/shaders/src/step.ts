@@ -19,16 +19,17 @@ export interface Step {
   readonly indirect?: { readonly buffer: GPUBuffer; readonly offset: number };
 }
 
-/** Encodes `steps` in order into `pass`; returns how many dispatches that took. */
+/** Encodes `steps` in order into `pass`; returns how many dispatches that took: a step without workgroups takes none. */
 export function encodeSteps(pass: GPUComputePassEncoder, steps: readonly Step[], size: BatchSize): number {
+  let dispatches = 0;
   for (const step of steps) {
+    const [x, y, z] = typeof step.workgroups === 'function' ? step.workgroups(size) : step.workgroups;
+    if (!step.indirect && x * y * z === 0) continue;
     pass.setPipeline(step.pipeline);
     pass.setBindGroup(0, step.bindGroup);
     if (step.indirect) pass.dispatchWorkgroupsIndirect(step.indirect.buffer, step.indirect.offset);
-    else {
-      const [x, y, z] = typeof step.workgroups === 'function' ? step.workgroups(size) : step.workgroups;
-      pass.dispatchWorkgroups(x, y, z);
-    }
+    else pass.dispatchWorkgroups(x, y, z);
+    dispatches++;
   }
-  return steps.length;
+  return dispatches;
 }
