@@ -80,18 +80,7 @@ export class ShaderContext {
     const { label, workgroups, indirect } = request;
     if (typeof workgroups !== 'function') checkWorkgroups(this.device, label, workgroups);
     const pipeline = await this.#pipeline(request);
-    const bindGroup = this.#bindGroup(label, pipeline, request.bindings);
-    return { label, pipeline, bindGroup, workgroups, ...(indirect ? { indirect } : {}) };
-  }
-
-  /** The step over other buffers. */
-  rebound(step: Step, bindings: KernelRequest['bindings']): Step {
-    return { ...step, bindGroup: this.#bindGroup(step.label, step.pipeline, bindings) };
-  }
-
-  #bindGroup(label: string, pipeline: GPUComputePipeline, bindings: KernelRequest['bindings']): GPUBindGroup {
-    const entries = Object.entries(bindings).map(([binding, resource]) => ({ binding: Number(binding), resource }));
-    return this.device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
+    return { label, pipeline, bindGroup: bindGroupOf(this.device, label, pipeline, request.bindings), workgroups, ...(indirect ? { indirect } : {}) };
   }
 
   #pipeline({ module, sources: own = {}, conditions = {}, constants = {} }: KernelRequest): Promise<GPUComputePipeline> {
@@ -133,6 +122,12 @@ export class ShaderContext {
     }
     return shader;
   }
+}
+
+/** Buffers for a pipeline's kernel, by binding index. */
+export function bindGroupOf(device: GPUDevice, label: string, pipeline: GPUComputePipeline, bindings: KernelRequest['bindings']): GPUBindGroup {
+  const entries = Object.entries(bindings).map(([binding, resource]) => ({ binding: Number(binding), resource }));
+  return device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
 }
 
 /** A declaration of matrix/builtins.wesl. */

@@ -48,7 +48,7 @@ export async function embed(context: ShaderContext, args: EmbedArgs): Promise<St
     module: 'embed',
     conditions: { ...formatConditions([matrix.type]), SEEN: seen !== undefined, ROWS: byRow },
     constants: { TYPE: matrix.type, BASE: matrix.baseWord, ROWS: matrix.rows, GROUPS: matrix.cols / 32, FIRST_ROW: firstRow, SCALE: scale, ...(byRow && seen ? { VOCAB: tokens.vocab } : {}) },
-    bindings: { 0: table.binding, ...(byRow ? { 2: tokens.rows } : { 1: tokens.ids, 2: tokens.batch }), 3: out, ...(seen ? { 4: seen } : {}) },
+    bindings: { 0: table.binding, ...(byRow ? { 4: tokens.rows } : { 1: tokens.ids, 4: tokens.batch }), 3: out, ...(seen ? { 2: seen } : {}) },
     workgroups: (size) => [size.tokens, 1, 1],
   });
 }

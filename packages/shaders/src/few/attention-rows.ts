@@ -1,6 +1,6 @@
 import { attentionRequest, checkAttention, type AttentionShape, type AttentionVariant } from '../attention-shape.ts';
 import { blockHeads, MOST_VALUE_DIM, mostSplits, splitCount, TILE } from '../attention-splits.ts';
-import type { ShaderContext } from '../context.ts';
+import { bindGroupOf, type ShaderContext } from '../context.ts';
 import { KernelArgumentError } from '../errors.ts';
 import { MOST_FEW } from '../gemm.ts';
 import { inputsRequest, type AttentionInputs } from '../rope.ts';
@@ -81,7 +81,7 @@ export async function attentionRows(context: ShaderContext, args: AttentionRowsA
     const count = Math.min(together, MOST_FEW - first);
     const bindings = (caches: readonly (GPUBufferBinding | undefined)[]) => ({
       ...others,
-      ...Object.fromEntries(Array.from({ length: count }, (_, i) => [CACHES + i, cacheOf(first + i, caches[first + i])])),
+      ...Object.fromEntries(Array.from({ length: count }, (__, i) => [CACHES + i, cacheOf(first + i, caches[first + i])])),
     });
     const step = await context.step({
       label: `${label}.split`,
@@ -92,7 +92,7 @@ export async function attentionRows(context: ShaderContext, args: AttentionRowsA
       bindings: bindings([]),
       workgroups: (size) => [across(size), kvHeads * Math.ceil(heads / kvHeads / block), Math.max(0, Math.min(count, size.tokens - first))],
     });
-    return (caches: readonly (GPUBufferBinding | undefined)[]) => context.rebound(step, bindings(caches));
+    return (caches: readonly (GPUBufferBinding | undefined)[]) => ({ ...step, bindGroup: bindGroupOf(context.device, step.label, step.pipeline, bindings(caches)) });
   });
   const combine = context.step({
     label: `${label}.combine`,

@@ -26,7 +26,7 @@ export async function addPositions(context: ShaderContext, { label, x, table, ba
     sources: { 'rare/add_positions.wesl': source },
     conditions: { ...conditions, ROWS: byRow },
     constants,
-    bindings: { 0: table.binding, 1: batch, 2: x },
+    bindings: { 0: table.binding, 4: batch, 2: x },
     workgroups: ({ tokens }) => [tokens, 1, 1],
   });
 }
