@@ -25,7 +25,7 @@ const inThread = named('chunk-in-thread-').flatMap((name) => [...withImports(nam
 const rooms = named('chunk-mesh-').flatMap((name) => [...withImports(name)]).filter((name) => !page.has(name));
 const later = named('worker-').filter((name) => !worker.has(name));
 const kinds = {
-  sampling: /^worker-sampler-/,
+  sampling: /^worker-(sampler|decode-sources)-/,
   families: /^worker-family-/,
   rare: /^worker-(rare|routers|decoders|evaluate|beside|split)-/,
   matrix: /^worker-matrix-/,
@@ -48,11 +48,11 @@ const entry = (/** @type {string} */ name, /** @type {Iterable<string>} */ paths
 export default [
   entry('@gatefold/runtime as a page downloads it: page and worker', [...page, ...worker], '100 kB'),
   entry('tokenisers and template engine, loaded when needed', text, '40 kB'),
-  entry('sampling, loaded with the first answer', ofKind(kinds.sampling), '8 kB'),
+  entry("sampling and one token's attention, loaded with the first session", ofKind(kinds.sampling), '10 kB'),
   entry("what is particular about all the model families; a page loads its model's", ofKind(kinds.families), '8 kB'),
   entry('what few models need: kernels, experts beside the routed ones, split files; and evaluation with all values in between', ofKind(kinds.rare), '7 kB'),
   entry('matrix products on subgroup matrices, loaded where the adapter has them', ofKind(kinds.matrix), '2 kB'),
-  entry('sessions that share passes and kernels for few rows, loaded when several generate at once', ofKind(kinds.batch), '7 kB'),
+  entry('sessions that share passes and kernels for few rows, loaded when several generate at once', ofKind(kinds.batch), '9 kB'),
   entry('files of the origin as a store, and the workers that read large models from it', ofKind(kinds.store), '6 kB'),
   entry('token mixers that few models have, loaded when a model has them', ofKind(kinds.mixers), '10 kB'),
   entry('experts on demand, manifests and downloads, loaded when a model has a GPU budget or is not stored yet', ofKind(kinds.onDemand), '10 kB'),

@@ -21,11 +21,11 @@ export function stripWesl(): Plugin {
   };
 }
 
-/** Names that occur in the modules beside this one, whose folder is `wgsl`. */
+/** Names that occur in the modules beside this one, whose folder is `wgsl`: those that TypeScript writes (`.wesl.ts`) as well. */
 async function tokensOfOthers(path: string): Promise<ReadonlySet<string>> {
   const root = path.slice(0, path.lastIndexOf('/wgsl/') + '/wgsl/'.length);
   const names = await readdir(root, { recursive: true });
-  const others = names.filter((name) => name.endsWith('.wesl') && root + name !== path);
+  const others = names.filter((name) => /\.wesl(\.ts)?$/.test(name) && root + name !== path);
   const texts = await Promise.all(others.map((name) => readFile(root + name, 'utf8')));
   return new Set(texts.flatMap((text) => withoutComments(text).match(/\w+/g) ?? []));
 }

@@ -53,10 +53,12 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
   const prepare = 'qkv' in q;
   if (prepare && !preparesInputs(context, args, q)) throw new KernelArgumentError(label, `${heads} heads of ${headDim} over ${kvHeads} need ropeAndCache first`);
   const inputs = prepare ? inputsRequest(label, args, q) : { conditions: {}, constants: {}, bindings: { 1: q } };
+  const { decodeSources: sources } = await import('./decode-sources.ts');
   return Promise.all([
     context.step({
       label: `${label}.split`,
       module: 'attention_decode',
+      sources,
       conditions: { ...conditions, ...inputs.conditions, [`BLOCK_${block}`]: block > 1, PREPARE: prepare, OWN: prepare, CACHE_WRITE: prepare },
       constants: { ...constants, ...inputs.constants, ...splits },
       bindings: { ...inputs.bindings, 2: kCache, ...(vCache ? { 3: vCache } : {}), 4: batch, 5: partial },
@@ -68,6 +70,7 @@ export async function attentionDecode(context: ShaderContext, args: AttentionDec
     context.step({
       label: `${label}.combine`,
       module: 'attention_combine',
+      sources,
       conditions: { WINDOW: window > 0, CHUNKED: chunked, SINKS: sinks !== undefined },
       constants: { VALUE_VECTORS: valueDim / 4, ...splits, ...(window > 0 ? { WINDOW_LENGTH: window } : {}) },
       bindings: { 0: out, ...(sinks ? { 1: sinks } : {}), 4: batch, 5: partial },

@@ -5,7 +5,7 @@ import type { BatchSize, Step, Workgroups } from './step.ts';
 /** Kernel sources that are there from the start, keyed by path relative to `wgsl/`, e.g. `quant/q4_0.wesl`. */
 const sources: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(
-    import.meta.glob<string>(['./wgsl/*.wesl', './wgsl/quant/*.wesl', '!./wgsl/quant/{q2_k,q3_k,q4_1,q5_0,q5_1,q5_k,iq4}.wesl'], {
+    import.meta.glob<string>(['./wgsl/*.wesl', './wgsl/quant/*.wesl', '!./wgsl/attention_{decode,split,combine}.wesl', '!./wgsl/quant/{q2_k,q3_k,q4_1,q5_0,q5_1,q5_k,iq4}.wesl'], {
       query: '?raw',
       import: 'default',
       eager: true,

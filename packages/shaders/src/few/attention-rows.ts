@@ -1,11 +1,12 @@
 import { attentionRequest, checkAttention, type AttentionShape, type AttentionVariant } from '../attention-shape.ts';
 import { blockHeads, MOST_VALUE_DIM, mostSplits, splitCount, TILE } from '../attention-splits.ts';
 import { bindGroupOf, type ShaderContext } from '../context.ts';
+import { decodeSources } from '../decode-sources.ts';
 import { KernelArgumentError } from '../errors.ts';
 import { MOST_FEW } from '../gemm.ts';
 import { inputsRequest, type AttentionInputs } from '../rope.ts';
 import type { BatchSize, Step } from '../step.ts';
-import { kvRows } from './kv-rows.ts';
+import { kvRows } from '../wgsl/few/kv_rows.wesl.ts';
 
 /** Where bindings may start. */
 const ALIGNMENT = 256;
@@ -86,7 +87,7 @@ export async function attentionRows(context: ShaderContext, args: AttentionRowsA
     const step = await context.step({
       label: `${label}.split`,
       module: 'attention_decode',
-      sources: { 'few/kv_rows.wesl': kvRows(count, CACHES) },
+      sources: { ...decodeSources, 'few/kv_rows.wesl': kvRows(count, CACHES) },
       conditions: { ...conditions, ROWS: true, OWN: true, CACHE_WRITE: true, [`CACHES_${count}`]: true, [`BLOCK_${block}`]: block > 1 },
       constants: { ...constants, ...splits, FIRST_ROW: first, OWN_KEYS: keys / 16, OWN_VALUES: values / 16, VALUES_AT: valuesOffset / vectorBytes },
       bindings: bindings([]),
@@ -97,6 +98,7 @@ export async function attentionRows(context: ShaderContext, args: AttentionRowsA
   const combine = context.step({
     label: `${label}.combine`,
     module: 'attention_combine',
+    sources: decodeSources,
     conditions: { WINDOW: window > 0, CHUNKED: chunked, SINKS: sinks !== undefined, ROWS: true },
     constants: { VALUE_VECTORS: valueDim / 4, ...splits, ...(window > 0 ? { WINDOW_LENGTH: window } : {}) },
     bindings: { 0: out, ...(sinks ? { 1: sinks } : {}), 4: rows, 5: { buffer: partial } },
