@@ -120,6 +120,7 @@ profile() {
   measure profile-short 90 profile --model "$models/olmoe-q4_0.gguf" --context $short --chunk $tokens
   measure profile-long 90 profile --model "$models/olmoe-q4_0.gguf" --context $long --chunk $tokens --sampled
   measure profile-node 90 profile --model "$models/olmoe-q4_0.gguf" --context $short --chunk $tokens --host node
+  measure profile-sessions 90 profile --model "$models/olmoe-q4_0.gguf" --context $short --chunk $tokens --sessions 8
 }
 # One token's products alone; no model, so it is cheap.
 products() { measure products-node 60 products --layers 16 --host node; }

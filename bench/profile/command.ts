@@ -10,6 +10,7 @@ export async function profileCommand(options: Options): Promise<void> {
     context: count(options, 'context', 1) ?? 128,
     chunk: count(options, 'chunk', 1) ?? 512,
     sampled: options['sampled'] === true,
+    sessions: count(options, 'sessions', 1) ?? 1,
     ...defined({ bareKernels: options['bare-kernels'] === true ? true : undefined, precision: precision(options) }),
   });
   await print(options, { command: 'profile', model: basename(modelPath(options)), host: hostName(options), report }, showProfile);

@@ -30,7 +30,7 @@ const COMMANDS = {
   load: { ...MODEL, runs: { type: 'string' }, store: { type: 'string' } },
   'moe-block': { ...MODEL, tokens: { type: 'string' } },
   products: { host: { type: 'string' }, layers: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-  profile: { ...MODEL, context: { type: 'string' }, chunk: { type: 'string' }, sampled: { type: 'boolean' } },
+  profile: { ...MODEL, context: { type: 'string' }, chunk: { type: 'string' }, sampled: { type: 'boolean' }, sessions: { type: 'string' } },
   ondemand: { ...MODEL, 'prompt-tokens': { type: 'string' }, 'gen-tokens': { type: 'string' }, runs: { type: 'string' }, megabytes: { type: 'string' } },
   perplexity: {
     host: { type: 'string' },
@@ -74,7 +74,7 @@ npm run bench -- demo      [--runs 3] [--gen-tokens 64]                   what a
 npm run bench -- load      [--model PATH] [--runs 3] [--store opfs|indexeddb]   from the file, then from the store, to the first token; its stages
 npm run bench -- moe-block [--model PATH] [--tokens 512]                  the MoE block against one-hot dispatch and a host loop
 npm run bench -- products  [--layers 8] [--host chromium|node]            one token's matrix products, each alone: as shipped, and with inputs in int8
-npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled]   where a token's and a prefill chunk's time goes
+npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampled] [--sessions 8]   where a token's (of one session and of several) and a prefill chunk's time goes
 npm run bench -- ondemand  [--model PATH] [--prompt-tokens 64] [--gen-tokens 64] [--runs 3]   decode all resident, in budgets of 100% and 50%, and its bound
 npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's
 npm run bench -- mesh                                                      rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers

@@ -64,6 +64,7 @@ const COMMANDS = {
     'gen-tokens': { type: 'string' },
     runs: { type: 'string' },
     profile: { type: 'boolean' },
+    sessions: { type: 'string' },
   },
   doctor: COMMON,
   manifest: { json: COMMON.json, help: COMMON.help, model: MODEL.model, out: { type: 'string', short: 'o' }, trace: { type: 'string' } },
@@ -81,7 +82,7 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
                     [--mesh-peers N [--rtt MS] [--jitter MS] [--loss SHARE] [--strategy experts|layers|auto] [--wire f32|f16|int8]
                      [--check-share SHARE] [--kill-peer-at TOKEN] [--corrupt-peer SHARE]]
   gatefold eval     --model PATH|URL (--ids 1,2,3 | --prompt TEXT | --chat TEXT) --out FILE.safetensors [--chunk N] [--json]
-  gatefold bench    --model PATH|URL [--prompt-tokens 512] [--gen-tokens 128] [--runs 3] [--profile] [--json]
+  gatefold bench    --model PATH|URL [--prompt-tokens 512] [--gen-tokens 128] [--runs 3] [--profile [--sessions 1]] [--json]
   gatefold doctor   [--json]
   gatefold manifest MODEL.gguf [--out FILE.json] [--trace FILE.json] [--json]
   gatefold verify   MODEL.gguf [--json]
@@ -94,7 +95,8 @@ export const USAGE = `gatefold: Mixture-of-Experts language models on WebGPU
              and --loss; one of the others is closed at a token, or falsifies a share of its results
   eval       everything that the model computes for a prompt, as safetensors
   bench      prefill and decode rates: medians of the runs, after one that warms up; --profile instead: where the time of a
-             token after --prompt-tokens goes, stage by stage, beside what its bytes and dispatches take at least
+             token after --prompt-tokens goes, stage by stage, beside what its bytes and dispatches take at least, and of a
+             pass of several sessions
   manifest   writes MODEL.gguf.gatefold.json: what each shard (an expert, a piece of the rest) is and its SHA-256, and with
              --trace how often it is used; put beside the model on a server it is used to check what is downloaded
   verify     reads a model whole and compares it with its manifest

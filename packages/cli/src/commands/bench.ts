@@ -29,11 +29,11 @@ export const benchCommand: Command = async (options) => {
 
 async function profileRun(options: Options): ReturnType<Command> {
   const model = await modelOptions(options);
-  const job: ProfileJob = { command: 'profile', context: count(options, 'prompt-tokens', 1) ?? 512, chunk: model.prefillChunk ?? 512, sampled: false, ...model };
+  const job: ProfileJob = { command: 'profile', context: count(options, 'prompt-tokens', 1) ?? 512, chunk: model.prefillChunk ?? 512, sampled: false, sessions: count(options, 'sessions', 1) ?? 1, ...model };
   return async ({ host, terminal, signal }) => {
     const report = await host.run(job, { emit: (event) => terminal.show(event), signal });
     const pass = (profile: PassProfile) => ({ ...snakeCase(profile), stages: profile.stages.map(snakeCase) });
-    if (options['json']) terminal.json({ ...snakeCase(report), adapter: snakeCase(report.adapter), decode: pass(report.decode), prefill: pass(report.prefill) });
+    if (options['json']) terminal.json({ ...snakeCase(report), adapter: snakeCase(report.adapter), decode: pass(report.decode), ...(report.batch ? { batch: pass(report.batch) } : {}), prefill: pass(report.prefill) });
     else terminal.line(showProfile([report.model || basename(job.model)], report));
   };
 }

@@ -7,8 +7,8 @@ export interface Cost {
   readonly flops: number;
 }
 
-/** Least work of each stage of a pass, by the stage names of the engine's plan. @param context positions that the last token sees @param cacheBytes of an element of keys and values */
-export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, context: number, cacheBytes: number): ReadonlyMap<string, Cost> {
+/** Least work of each stage of a pass, by the stage names of the engine's plan. @param context positions that the last token sees @param cacheBytes of an element of keys and values @param sessions that the tokens are of, each at `context` */
+export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, context: number, cacheBytes: number, sessions = 1): ReadonlyMap<string, Cost> {
   const costs = new Map<string, Cost>();
   const add = (stage: string, bytes: number, flops: number) => {
     const known = costs.get(stage) ?? { bytes: 0, flops: 0 };
@@ -28,11 +28,12 @@ export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, con
     const block = (names: readonly string[]) => names.map((name) => `blk.${index}.${name}.weight`);
     add('qkv', ...matrices(block(['attn_q', 'attn_k', 'attn_v'])));
     add('attention_out', ...matrices(block(['attn_output'])));
-    if (attention.kind === 'gqa') add('attention', ...attentionCost(attention, tokens, context, cacheBytes));
+    if (attention.kind === 'gqa') add('attention', ...attentionCost(attention, tokens, context, cacheBytes, sessions));
     if (ffn.kind === 'moe') {
       add('router_logits', ...matrices(block(['ffn_gate_inp'])));
-      // Of the stacked experts, those that are chosen: at most k a token.
-      const touched = Math.min(1, (ffn.topK * tokens) / ffn.experts);
+      // Of the stacked experts, those that are chosen: of a sequence at most k a token, of sessions as many as choices by chance are of.
+      const share = ffn.topK / ffn.experts;
+      const touched = sessions > 1 ? 1 - (1 - share) ** tokens : Math.min(1, share * tokens);
       const rows = (ffn.topK * tokens) / ffn.experts;
       add('expert_gate_up', ...matrices(block(['ffn_gate_exps', 'ffn_up_exps']), rows, touched));
       add('expert_down', ...matrices(block(['ffn_down_exps']), rows, touched));
@@ -49,14 +50,14 @@ export function stageCosts(spec: ModelSpec, gguf: GgufModel, tokens: number, con
       add('expert_down', ...matrices(block(['ffn_down'])));
     }
   }
-  add('logits', ...matrices([spec.output.tensor], 1));
+  add('logits', ...matrices([spec.output.tensor], sessions));
   return costs;
 }
 
-function attentionCost({ heads, kvHeads, headDim, valueDim, slidingWindow }: AttentionSpec, tokens: number, context: number, cacheBytes: number): [bytes: number, flops: number] {
+function attentionCost({ heads, kvHeads, headDim, valueDim, slidingWindow }: AttentionSpec, tokens: number, context: number, cacheBytes: number, sessions: number): [bytes: number, flops: number] {
   const seen = (position: number) => (slidingWindow > 0 ? Math.min(slidingWindow, position) : position);
-  const bytes = seen(context) * kvHeads * (headDim + valueDim) * cacheBytes;
-  // Each token sees itself and what is before it.
-  const pairs = Array.from({ length: tokens }, (_, i) => seen(context - i)).reduce((sum, positions) => sum + positions, 0);
+  const bytes = sessions * seen(context) * kvHeads * (headDim + valueDim) * cacheBytes;
+  // Each token of a sequence sees itself and what is before it.
+  const pairs = Array.from({ length: tokens }, (_, i) => seen(sessions > 1 ? context : context - i)).reduce((sum, positions) => sum + positions, 0);
   return [bytes, 2 * pairs * heads * (headDim + valueDim)];
 }

@@ -9,6 +9,7 @@ import type { LocalModelService } from '../../../runtime/src/worker/service.ts';
 import { benchPrompt } from '../job/prompt.ts';
 import { median } from '../numbers.ts';
 import { dispatchCost, readRate } from './ceilings.ts';
+import { BatchPasses } from './batch-passes.ts';
 import { stageCosts, type Cost } from './costs.ts';
 import { PassTimer } from './pass-timer.ts';
 import type { PassProfile, ProfileJob, ProfileReport, StageProfile } from './types.ts';
@@ -21,10 +22,10 @@ const ENCODINGS = 64;
 type Open = (options: Required<Pick<LoadOptions, 'contextLength' | 'prefillChunk'>>) => Promise<LocalModelService>;
 
 /**
- * Times every stage of one decoded token and of one prefill chunk, on the state that a real prompt leaves.
+ * Times every stage of one decoded token, of one of each of several sessions, and of one prefill chunk, on the state that a real prompt leaves.
  * @param emit is told what comes next; what it throws ends the measurement
  */
-export async function measureProfile({ context, chunk, sampled }: ProfileJob, open: Open, emit: (message: string) => void): Promise<ProfileReport> {
+export async function measureProfile({ context, chunk, sampled, sessions }: ProfileJob, open: Open, emit: (message: string) => void): Promise<ProfileReport> {
   const service = await open({ contextLength: context + MOST_TOKENS + 2, prefillChunk: chunk });
   try {
     const { model, modelInfo } = service;
@@ -42,18 +43,21 @@ export async function measureProfile({ context, chunk, sampled }: ProfileJob, op
 
     const { plan } = session;
     const rounds = Math.max(1, Math.min(MOST_TOKENS, model.contextLength - context));
-    const costs = (tokens: number) => stageCosts(model.spec, model.weights.gguf, tokens, context, cacheType(model.shaders.features) === 'f16' ? 2 : 4);
+    const costs = (tokens: number, of = 1) => stageCosts(model.spec, model.weights.gguf, tokens, context, cacheType(model.shaders.features) === 'f16' ? 2 : 4, of);
     const decodeSteps = [...stepsOf(plan.decode), ...plan.lastLogits, ...(await plan.sampler(sampled ? 'sample' : 'greedy'))];
     const decodeSize = { tokens: 1, context };
     const startToken = () => session.startBatch(context - 1, prompt.slice(-1));
     const decode = await profilePass(session, timer, rounds, decodeSteps, decodeSize, startToken, costs(1), floor, (stage) => emit(`decode: ${stage}`));
+    const mode = sampled ? 'sample' : 'greedy';
+    const passes = sessions > 1 ? await BatchPasses.open(model, sessions, prompt, sampling, mode) : undefined;
+    const batch = passes && (await profilePass(session, timer, rounds, passes.steps, { tokens: sessions, context }, () => passes.start(), costs(sessions, sessions), floor, (stage) => emit(`${sessions} sessions: ${stage}`)));
     const tokens = Math.min(chunk, context);
     const startChunk = () => session.startBatch(context - tokens, prompt.slice(-tokens));
     const prefill = await profilePass(session, timer, rounds, stepsOf(plan.prefill), { tokens, context }, startChunk, costs(tokens), floor, (stage) => emit(`prefill: ${stage}`));
     startToken();
     const encodeUs = await encodeTime(session, decodeSteps, decodeSize);
     timer.destroy();
-    return { adapter: modelInfo.adapter, clock: timer.clock, readBytesPerUs, dispatchUs, decode, prefill, encodeUs };
+    return { adapter: modelInfo.adapter, clock: timer.clock, readBytesPerUs, dispatchUs, decode, ...(batch ? { batch } : {}), prefill, encodeUs };
   } finally {
     await service.dispose();
   }

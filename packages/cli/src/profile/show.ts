@@ -3,7 +3,7 @@ import type { PassProfile, ProfileReport } from './types.ts';
 
 /** Stages in the order in which they run, against the time that their bytes and dispatches alone would take. @param where model and host */
 export function showProfile(where: readonly string[], report: ProfileReport): string {
-  const { adapter, clock, readBytesPerUs, dispatchUs, decode, prefill, encodeUs } = report;
+  const { adapter, clock, readBytesPerUs, dispatchUs, decode, batch, prefill, encodeUs } = report;
   return [
     ['profile', ...where, `${adapter.vendor} ${adapter.architecture} ${adapter.description}`.trim(), clock].join(' · '),
     `memory read by a shader ${digits(readBytesPerUs / 1000)} GB/s · one more dispatch ${digits(dispatchUs)} µs · JavaScript to encode and submit a token ${digits(encodeUs)} µs`,
@@ -11,6 +11,13 @@ export function showProfile(where: readonly string[], report: ProfileReport): st
     `decode, one token at context ${decode.context}: ${digits(decode.wholeUs)} µs (${digits(1e6 / decode.wholeUs)} tok/s) in ${decode.dispatches} dispatches`,
     stageTable(decode),
     '',
+    ...(batch
+      ? [
+          `decode, one token of each of ${batch.tokens} sessions at context ${batch.context}: ${digits(batch.wholeUs)} µs (${digits((batch.tokens * 1e6) / batch.wholeUs)} tok/s, ${digits((batch.tokens * decode.wholeUs) / batch.wholeUs)}× one session's) in ${batch.dispatches} dispatches`,
+          stageTable(batch),
+          '',
+        ]
+      : []),
     `prefill, ${prefill.tokens} tokens at context ${prefill.context}: ${digits(prefill.wholeUs)} µs (${digits((prefill.tokens * 1e6) / prefill.wholeUs)} tok/s) in ${prefill.dispatches} dispatches`,
     stageTable(prefill),
   ].join('\n');

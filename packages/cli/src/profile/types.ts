@@ -7,6 +7,8 @@ export interface ProfileJob {
   readonly chunk: number;
   /** The token is drawn (temperature, top-k, top-p) instead of the likeliest. */
   readonly sampled: boolean;
+  /** More than one: a pass of so many sessions as well, one token of each. */
+  readonly sessions: number;
 }
 
 export interface ProfileReport {
@@ -16,6 +18,8 @@ export interface ProfileReport {
   readonly readBytesPerUs: number;
   readonly dispatchUs: number;
   readonly decode: PassProfile;
+  /** One token of each of several sessions, where the job asks for it and the model's sessions share passes. */
+  readonly batch?: PassProfile;
   readonly prefill: PassProfile;
   /** JavaScript's time to encode and submit one token's dispatches. */
   readonly encodeUs: number;
