@@ -11,7 +11,7 @@ const THREADS = 128;
 /** Of a CPU adapter's workgroups, of which few fill the machine, and each costs. */
 const CPU_THREADS = 64;
 /** Workgroup memory that longer steps take (few/rows.wesl). */
-const WIDE_BYTES = 8 * 8 * 17 * 16 + 64;
+const WIDE_BYTES = 8 * 129 * 16 + 64;
 /** Without subgroups sums take some as well (lane_sums.wesl). */
 const PARTIAL_BYTES = 256 * 16;
 
