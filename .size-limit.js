@@ -33,7 +33,7 @@ const kinds = {
   batch: /^worker-(decode-batch|few|all-logits)-/,
   mixers: /^worker-(mixers|mla|short-conv|delta-net)-/,
   mesh: /^worker-(room-engine)-/,
-  onDemand: /^worker-(on-demand|manifest-beside|allocate-share|download|warm-up)-/,
+  onDemand: /^worker-(on-demand|hasten|manifest-beside|allocate-share|download|warm-up)-/,
 };
 const ofKind = (/** @type {RegExp} */ kind) => later.filter((name) => kind.test(name));
 const text = later.filter((name) => !Object.values(kinds).some((kind) => kind.test(name)));

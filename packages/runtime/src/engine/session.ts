@@ -299,9 +299,10 @@ export class Session {
       const submitted = submit(encoder);
       this.#cached.push(...ids);
       this.#torn = false;
-      return submitted;
+      // Its turn ends here, not with what comes of it.
+      return { submitted };
     };
-    return paged ? paged.turns.run(run) : run();
+    return (await (paged ? paged.turns.run(run) : run())).submitted;
   }
 
   /** Whether tokens may run without the host looking on: one that lacked an expert runs again, which recurrent state does not allow. */
@@ -314,18 +315,16 @@ export class Session {
     const size = { tokens: 1, context };
     const { paged } = this.context;
     counts.tokens++;
-    if (paged && (looking || !this.#mayMiss(paged))) {
-      return paged.turns.run(async () => {
-        const encoder = await paged.run({ stages: this.plan.decode, size, signal, counts });
-        return this.#submitSteps(encoder, after, size, wantLogits, counts);
-      });
-    }
     const submit = () => this.#submitSteps(this.#device.createCommandEncoder(), [...this.#decodeSteps, ...after], size, wantLogits, counts);
     if (!paged) return submit();
+    const watched = looking || !this.#mayMiss(paged);
     // Its turn ends with the submit.
-    const { arriving, version } = await paged.turns.run(async () => ({ arriving: submit(), version: paged.residency.version }));
+    const { arriving, version } = await paged.turns.run(async () => {
+      const submitted = watched ? this.#submitSteps(await paged.run({ stages: this.plan.decode, size, signal, counts }), after, size, wantLogits, counts) : submit();
+      return { arriving: submitted, version: paged.residency.version };
+    });
     const arrival = await arriving;
-    return paged.confirm(arrival.experts, version) ? arrival : { ...arrival, failed: true };
+    return watched || paged.confirm(arrival.experts, version) ? arrival : { ...arrival, failed: true };
   }
 
   #submitSteps(encoder: GPUCommandEncoder, steps: readonly Step[], size: BatchSize, wantLogits: boolean, counts: SessionCounts): Promise<Arrival> {

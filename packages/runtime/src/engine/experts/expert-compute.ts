@@ -5,10 +5,10 @@ import type { ExpertResidency } from '../../residency/expert-residency.ts';
 import type { GpuMemory } from '../../residency/gpu-memory.ts';
 import { ABSENT } from '../../residency/weights.ts';
 import { encodePass } from '../encode-pass.ts';
-import { DeviceLostError } from '../errors.ts';
 import { expertSteps, type ExpertPlan, type Mode } from '../expert-steps.ts';
 import { Mutex } from '../mutex.ts';
 import type { PlanContext } from '../plan-context.ts';
+import { readNow } from '../hasten.ts';
 import { widestLayer } from '../scratch.ts';
 import { BATCH_BYTES, moeLayers } from '../session-buffers.ts';
 
@@ -155,14 +155,7 @@ export class ExpertCompute {
         encoder = device.createCommandEncoder();
       });
     }
-    try {
-      await this.#staging.mapAsync(GPUMapMode.READ, 0, x.byteLength);
-    } catch (cause) {
-      throw new DeviceLostError(cause instanceof Error ? cause.message : String(cause));
-    }
-    const sums = new Float32Array(this.#staging.getMappedRange(0, x.byteLength).slice(0));
-    this.#staging.unmap();
-    return sums;
+    return new Float32Array(await readNow(device, this.#staging, x.byteLength));
   }
 
   /** Where the experts of a round are; the entry after the last expert is nobody's. */

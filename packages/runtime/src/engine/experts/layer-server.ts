@@ -2,10 +2,10 @@ import type { LayersWork } from '../../mesh/frames.ts';
 import { RefusedError } from '../../mesh/peer.ts';
 import type { LayerRange } from '../../mesh/plan-types.ts';
 import type { GpuMemory } from '../../residency/gpu-memory.ts';
-import { DeviceLostError } from '../errors.ts';
 import { forwardPlan, type ForwardPlan } from '../forward.ts';
 import { Mutex } from '../mutex.ts';
 import { PlanContext } from '../plan-context.ts';
+import { readNow } from '../hasten.ts';
 import { SessionBuffers } from '../session-buffers.ts';
 import type { PagedExperts } from './paged-experts.ts';
 
@@ -72,13 +72,7 @@ export class LayerServer {
       encoder.copyBufferToBuffer(context.scratch.x, 0, staging, 0, x.byteLength);
       device.queue.submit([encoder.finish()]);
     });
-    try {
-      await staging.mapAsync(GPUMapMode.READ, 0, x.byteLength);
-    } catch (cause) {
-      throw new DeviceLostError(cause instanceof Error ? cause.message : String(cause));
-    }
-    const rows = new Float32Array(staging.getMappedRange(0, x.byteLength).slice(0));
-    staging.unmap();
+    const rows = new Float32Array(await readNow(device, staging, x.byteLength));
     state.length = start + tokens;
     return rows;
   }

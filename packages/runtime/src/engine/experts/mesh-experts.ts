@@ -7,10 +7,10 @@ import type { ExpertResidency } from '../../residency/expert-residency.ts';
 import type { GpuMemory } from '../../residency/gpu-memory.ts';
 import { noCounts, type SessionCounts } from '../counts.ts';
 import { encodePass } from '../encode-pass.ts';
-import { DeviceLostError } from '../errors.ts';
 import type { ForwardPlan } from '../forward.ts';
 import type { PlanContext } from '../plan-context.ts';
 import type { RoutedSteps, Stage } from '../plan.ts';
+import { hasten, readNow } from '../hasten.ts';
 import { widestLayer } from '../scratch.ts';
 import { ExpertCompute } from './expert-compute.ts';
 import type { MeshRunner } from './mesh-answer.ts';
@@ -104,7 +104,10 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
     const { loads, bytesLoaded } = this.residency;
     const counts = what.counts ?? noCounts();
     try {
-      return await this.#run(what, running, counts);
+      const encoder = await this.#run(what, running, counts);
+      // What follows on it is read back as well: by then it has been submitted.
+      setTimeout(() => void hasten(this.#device, this.#device.queue.onSubmittedWorkDone()).catch(() => {}));
+      return encoder;
     } finally {
       counts.expertLoads += this.residency.loads - loads;
       counts.expertBytes += this.residency.bytesLoaded - bytesLoaded;
@@ -235,13 +238,7 @@ export class MeshExperts implements ExpertRunner, MeshRunner {
     this.#device.queue.submit([encoder.finish()]);
     counts.submits++;
     counts.readbacks++;
-    try {
-      await this.#staging.mapAsync(GPUMapMode.READ, 0, bytes);
-    } catch (cause) {
-      throw new DeviceLostError(cause instanceof Error ? cause.message : String(cause));
-    }
-    const copy = this.#staging.getMappedRange(0, bytes).slice(0);
-    this.#staging.unmap();
+    const copy = await readNow(this.#device, this.#staging, bytes);
     const at = tokens * topK;
     return workOf(layer, topK, new Uint32Array(copy, 0, at), new Float32Array(copy, choiceBytes, at), new Float32Array(copy, 2 * choiceBytes));
   }

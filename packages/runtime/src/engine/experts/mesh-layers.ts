@@ -3,8 +3,8 @@ import type { Peers } from '../../mesh/peers.ts';
 import type { LayerRange, LayersPlan } from '../../mesh/plan-types.ts';
 import { chainsOf } from '../../mesh/route.ts';
 import { noCounts, type SessionCounts } from '../counts.ts';
-import { DeviceLostError } from '../errors.ts';
 import type { ForwardPlan } from '../forward.ts';
+import { readNow } from '../hasten.ts';
 import type { PlanContext } from '../plan-context.ts';
 import type { Stage } from '../plan.ts';
 import type { MeshRunner } from './mesh-answer.ts';
@@ -165,14 +165,7 @@ export class MeshLayers implements ExpertRunner, MeshRunner {
     this.context.memory.device.queue.submit([encoder.finish()]);
     counts.submits++;
     counts.readbacks++;
-    try {
-      await this.#staging.mapAsync(GPUMapMode.READ, 0, bytes);
-    } catch (cause) {
-      throw new DeviceLostError(cause instanceof Error ? cause.message : String(cause));
-    }
-    const stream = new Float32Array(this.#staging.getMappedRange(0, bytes).slice(0));
-    this.#staging.unmap();
-    return stream;
+    return new Float32Array(await readNow(this.context.memory.device, this.#staging, bytes));
   }
 }
 

@@ -2,10 +2,10 @@ import type { BatchSize } from '@gatefold/shaders';
 import type { ExpertResidency } from '../../residency/expert-residency.ts';
 import { noCounts, type SessionCounts } from '../counts.ts';
 import { encodePass } from '../encode-pass.ts';
-import { DeviceLostError } from '../errors.ts';
 import type { PlanContext } from '../plan-context.ts';
 import { Mutex } from '../mutex.ts';
 import type { RoutedSteps, Stage } from '../plan.ts';
+import { readNow } from '../hasten.ts';
 import { moeLayers, type PassBuffers } from '../session-buffers.ts';
 import type { Foretelling, Foretold } from './foretell.ts';
 import { Prefetch } from './prefetch.ts';
@@ -188,16 +188,9 @@ export class PagedExperts {
     this.device.queue.submit([encoder.finish()]);
     counts.submits++;
     counts.readbacks++;
-    try {
-      await this.#staging.mapAsync(GPUMapMode.READ, 0, bytes);
-    } catch (cause) {
-      throw new DeviceLostError(cause instanceof Error ? cause.message : String(cause));
-    }
-    const read = new Uint32Array(this.#staging.getMappedRange(0, bytes));
+    const read = new Uint32Array(await readNow(this.device, this.#staging, bytes));
     const each = (found: Uint32Array) => [...new Set(found)].sort((a, b) => a - b);
-    const choice = { chosen: each(read.subarray(0, tokens * topK)), foretold: each(read.subarray(tokens * topK)) };
-    this.#staging.unmap();
-    return choice;
+    return { chosen: each(read.subarray(0, tokens * topK)), foretold: each(read.subarray(tokens * topK)) };
   }
 }
 
