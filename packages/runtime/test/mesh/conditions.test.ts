@@ -48,3 +48,23 @@ test('an ordered channel keeps its order, whatever the jitter; nothing comes aft
     vi.useRealTimers();
   }
 });
+
+test('delays of parts of a millisecond come out right on the whole', async () => {
+  vi.useFakeTimers();
+  try {
+    const [one, other] = MemoryChannel.pair();
+    const delays: number[] = [];
+    const channel = new ConditionedChannel(one, { rtt: 5 }, false);
+    for (let i = 0; i < 10; i++) {
+      const sentAt = performance.now();
+      const arrived = new Promise<void>((resolve) => other.addEventListener('message', () => resolve()));
+      channel.send('x');
+      await vi.advanceTimersToNextTimerAsync();
+      await arrived;
+      delays.push(performance.now() - sentAt);
+    }
+    expect(delays.reduce((sum, ms) => sum + ms, 0)).toBeCloseTo(25, 0);
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -3,6 +3,7 @@
 import type { MeshState } from '../../api/mesh.ts';
 import type { LinkLimits } from '../limits.ts';
 import type { PeerHello } from '../membership.ts';
+import type { LinkConditions } from '../transport/conditions.ts';
 
 export interface JoinedMessage {
   readonly name: string;
@@ -11,6 +12,8 @@ export interface JoinedMessage {
   readonly port: MessagePort;
   /** Whether the port holds the channel itself (`ArrivedLink`) instead of passing frames on. */
   readonly isMoved: boolean;
+  /** Of a moved channel. */
+  readonly conditions?: LinkConditions | undefined;
   readonly bulk: MessagePort;
 }
 

@@ -33,8 +33,8 @@ export class PortMembership implements Membership {
         return this.onClosed();
       }
       if ('left' in message) return onLeave(message.left.name, message.left.reason);
-      const { name, hello, limits, port, isMoved, bulk } = message.joined;
-      const link = isMoved ? new ArrivedLink(name, port, limits) : new PortLink(name, limits.maxFrameBytes, typedPort(port));
+      const { name, hello, limits, port, isMoved, conditions, bulk } = message.joined;
+      const link = isMoved ? new ArrivedLink(name, port, limits, conditions) : new PortLink(name, limits.maxFrameBytes, typedPort(port));
       onJoin({ name, hello, link, bulk: new PortLink(name, limits.maxFrameBytes, typedPort(bulk)), stats: () => ({ roundTripsMs: link.roundTripsMs }) });
     });
   }

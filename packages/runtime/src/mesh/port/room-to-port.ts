@@ -3,7 +3,7 @@ import type { LinkLimits } from '../limits.ts';
 import type { PeerLink } from '../link.ts';
 import type { Membership } from '../membership.ts';
 import { MovedLink } from '../transport/moved-link.ts';
-import { typedPort, type EngineMessage, type LinkMessage, type RoomMessage, type SendMessage } from './messages.ts';
+import { typedPort, type EngineMessage, type JoinedMessage, type LinkMessage, type RoomMessage, type SendMessage } from './messages.ts';
 
 /** How often measured round trips are passed on. */
 const STATS_MS = 1000;
@@ -29,14 +29,15 @@ export function roomToPort(room: Membership, port: MessagePort, limits: LinkLimi
       const { name, hello, link } = peer;
       const bulk = new MessageChannel();
       linkToPort(peer.bulk, bulk.port1);
-      const join = (frames: MessagePort, isMoved: boolean) => messages.post({ joined: { name, hello, limits, port: frames, isMoved, bulk: bulk.port2 } }, [frames, bulk.port2]);
+      const join = (frames: Pick<JoinedMessage, 'port' | 'isMoved' | 'conditions'>) => messages.post({ joined: { name, hello, limits, ...frames, bulk: bulk.port2 } }, [frames.port, bulk.port2]);
       if (link instanceof MovedLink) {
-        join(link.ports.there, true);
+        const { there, conditions } = link.ports;
+        join({ port: there, isMoved: true, conditions });
         const timer = setInterval(() => link.tell(peer.stats().roundTripsMs), STATS_MS);
         link.listen({ onFrame: () => {}, onClose: () => clearInterval(timer) });
       } else {
         const { port1, port2 } = new MessageChannel();
-        join(port2, false);
+        join({ port: port2, isMoved: false });
         linkToPort(link, port1, () => peer.stats().roundTripsMs);
       }
     },

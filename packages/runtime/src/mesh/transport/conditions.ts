@@ -36,6 +36,8 @@ export class ConditionedChannel implements MessageChannelLike {
   readonly #waiting: (string | ArrayBufferView<ArrayBuffer>)[] = [];
   /** When the last message leaves: where order is kept, none overtakes it. */
   #lastAt = 0;
+  /** What timers, which count whole milliseconds, have left out so far; the next message makes up for it. */
+  #owedMs = 0;
 
   constructor(
     readonly channel: MessageChannelLike,
@@ -75,15 +77,18 @@ export class ConditionedChannel implements MessageChannelLike {
     const at = Math.max(now + delayOf(bytes, this.conditions, this.random), this.isOrdered ? this.#lastAt : 0);
     this.#lastAt = at;
     if (this.isOrdered) this.#waiting.push(data);
+    const exact = at - now + this.#owedMs;
+    const wait = Math.max(0, Math.round(exact));
+    this.#owedMs = exact - wait;
     setTimeout(() => {
-      // Timers are in whole milliseconds, and two of them may go off in the wrong order.
+      // Two timers may go off in the wrong order.
       const next = this.isOrdered ? this.#waiting.shift() : data;
       try {
         if (!this.#isClosed && next !== undefined) this.channel.send(next);
       } catch {
         // Closed meanwhile: lost, as on any link.
       }
-    }, at - now);
+    }, wait);
   }
 
   close(): void {

@@ -39,7 +39,7 @@ export class Connection {
     const control = this.rtc.createDataChannel('control', { negotiated: true, id: 0 });
     const frames = this.rtc.createDataChannel('frames', { negotiated: true, id: 1, ordered: false });
     // Only at once: a channel that has been used stays.
-    this.moved = moveFrames && !conditions ? moveChannel(frames) : undefined;
+    this.moved = moveFrames ? moveChannel(frames, conditions) : undefined;
     this.control = new ControlChannel(conditions ? new ConditionedChannel(control, conditions, true) : control);
     this.frames = conditions ? new ConditionedChannel(frames, conditions, false) : frames;
     this.#opened = Promise.all(this.moved ? [opened(control)] : [opened(control), opened(frames)]).then(() => {});

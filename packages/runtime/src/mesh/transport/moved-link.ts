@@ -5,6 +5,7 @@ import { LinkClosedError } from '../errors.ts';
 import type { LinkLimits } from '../limits.ts';
 import type { LinkHandlers, PeerLink } from '../link.ts';
 import { ChannelLink } from './channel-link.ts';
+import { ConditionedChannel, type LinkConditions } from './conditions.ts';
 import type { MessageChannelLike } from './message-channel.ts';
 
 /** What both ends of a moved link tell each other. */
@@ -15,15 +16,17 @@ export interface MovedChannel {
   readonly here: MessagePort;
   /** Goes to the worker. */
   readonly there: MessagePort;
+  /** Those that are put on top of its own, over there. */
+  readonly conditions: LinkConditions | undefined;
 }
 
 /** @param channel that has just been made @returns undefined where it cannot be moved; it is then as it was */
-export function moveChannel(channel: MessageChannelLike): MovedChannel | undefined {
+export function moveChannel(channel: MessageChannelLike, conditions?: LinkConditions): MovedChannel | undefined {
   if (typeof RTCDataChannel === 'undefined' || !(channel instanceof RTCDataChannel)) return undefined;
   const { port1: here, port2: there } = new MessageChannel();
   try {
     here.postMessage(channel, [channel]);
-    return { here, there };
+    return { here, there, conditions };
   } catch {
     return undefined;
   }
@@ -92,13 +95,14 @@ export class ArrivedLink implements PeerLink {
     readonly peer: string,
     readonly port: MessagePort,
     limits: LinkLimits,
+    conditions?: LinkConditions,
   ) {
     this.#link = new Promise((arrived) => {
       port.addEventListener('message', ({ data }: MessageEvent<Told | MessageChannelLike>) => {
         if ('roundTripsMs' in data) this.roundTripsMs = data.roundTripsMs;
         else if (!('send' in data)) this.close(data.close);
         else {
-          this.#arrived = new ChannelLink(peer, data, limits, (reason, error) => {
+          this.#arrived = new ChannelLink(peer, conditions ? new ConditionedChannel(data, conditions, false) : data, limits, (reason, error) => {
             this.#closed = reason;
             this.#handlers?.onClose(reason);
             port.postMessage({ close: reason, isViolation: error !== undefined } satisfies Told);
