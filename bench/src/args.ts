@@ -39,7 +39,7 @@ const COMMANDS = {
     tolerance: { type: 'string' },
   },
   mesh: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-  'mesh-cost': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, runs: { type: 'string' }, fixture: { type: 'string' } },
+  'mesh-cost': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, runs: { type: 'string' }, fixture: { type: 'string' }, 'round-trips': { type: 'string' } },
   'mesh-stall': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, fixture: { type: 'string' } },
   'mesh-fixtures': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, fixture: { type: 'string' } },
   'mesh-slices': { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
@@ -78,7 +78,7 @@ npm run bench -- profile   [--model PATH] [--context 128] [--chunk 512] [--sampl
 npm run bench -- ondemand  [--model PATH] [--prompt-tokens 64] [--gen-tokens 64] [--runs 3]   decode all resident, in budgets of 100% and 50%, and its bound
 npm run bench -- perplexity [--tolerance 0.5]                             of the demo's models on held-out texts, within so many percent of PyTorch's
 npm run bench -- mesh                                                      rooms of 2 to 256 peers on a virtual clock: relays, replicas, experts against layers
-npm run bench -- mesh-cost [--runs 3] [--fixture FOLDER]                   a token in a room of two tabs over WebRTC beside one alone, at 5, 20 and 50 ms, batch 1 and 8
+npm run bench -- mesh-cost [--runs 3] [--fixture FOLDER] [--round-trips 5,20,50]   a token in a room of two tabs over WebRTC beside one alone, at 5, 20 and 50 ms, batch 1 and 8
 npm run bench -- mesh-stall [--fixture FOLDER]                             how long an answer stands still when tabs are killed, freeze or are late, over WebRTC
 npm run bench -- mesh-fixtures [--fixture FOLDER]                          every MoE fixture in rooms of 2, 3 and 5 tabs over WebRTC; fails on a wrong token
 npm run bench -- mesh-slices                                               frames of 4 to 512 KB in slices of several sizes over WebRTC: MB/s and round trips
