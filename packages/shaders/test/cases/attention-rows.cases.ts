@@ -63,9 +63,12 @@ async function expectRows(t: KernelTest, shape: AttentionShape, { window = 0, ch
     const out = t.output(heads * valueDim * 4);
     const partial = t.output(attentionPartialBytes({ ...shape, maxContext: MAX_CONTEXT }));
     const inputs = { ...common, qkv: t.input(qkv.slice(row * width, (row + 1) * width)) };
-    const rotate = await ropeAndCache(t.context, { label: 'rope', ...shape, ...inputs, q, ...inRange(own), cacheType, batch });
-    const attend = await attentionDecode(t.context, { label: 'attention', ...attention, q, ...inRange(own), out, batch, partial, maxContext: MAX_CONTEXT });
-    await t.run([rotate, ...attend], { tokens: 1, context: start + 1 });
+    const decode = { label: 'attention', ...attention, ...inRange(own), out, batch, partial, maxContext: MAX_CONTEXT };
+    // What is read back from a cache of f16 is rounded, and a token's own key and value are not.
+    const steps = halved
+      ? await attentionDecode(t.context, { ...decode, q: inputs })
+      : [await ropeAndCache(t.context, { label: 'rope', ...shape, ...inputs, q, ...inRange(own), batch }), ...(await attentionDecode(t.context, { ...decode, q }))];
+    await t.run(steps, { tokens: 1, context: start + 1 });
     expected[row] = await t.readFloats(out, heads * valueDim);
   }
 
