@@ -12,7 +12,7 @@ export async function meshSoakCommand(options: Options): Promise<void> {
   const minutes = number(options, 'minutes') ?? 2;
   const seed = number(options, 'seed') ?? Date.now() % 2 ** 32;
   const folder = resolve(text(options, 'fixture') ?? FIXTURE);
-  const args = [...chromiumArgs(), '--js-flags=--expose-gc', '--enable-precise-memory-info'];
+  const args = [...chromiumArgs(), '--enable-precise-memory-info'];
   const report = await withRoomHost((host) => soak({ ...host, folder, minutes, seed }, (message) => process.stderr.write(`${message}\n`)), args);
   await print(options, { command: 'mesh-soak', ...report }, show);
   if (report.faults.length > 0) throw new Error(`${report.faults.length} faults, with --seed ${seed}: ${report.faults.join('; ')}`);

@@ -175,10 +175,13 @@ export class Tab {
     );
   }
 
-  footprint(): Promise<Footprint> {
-    return this.job.page.evaluate(async () => {
-      // Given by --js-flags=--expose-gc.
-      globalThis.gc?.();
+  /** After a collection of all garbage: `gc()` leaves what only the next idle time would take. */
+  async footprint(): Promise<Footprint> {
+    const { page } = this.job;
+    const session = await page.context().newCDPSession(page);
+    await session.send('HeapProfiler.collectGarbage');
+    await session.detach();
+    return page.evaluate(async () => {
       const { gpuBuffers, gpuBytes } = await window.soak.model.memory();
       return { gpuBuffers, gpuBytes, connections: window.openConnections.size, heapBytes: performance.memory.usedJSHeapSize };
     });
